@@ -1,0 +1,38 @@
+# Two commands are all: `make run` and `make test`. See README.md.
+PYTHON ?= python3
+ARGS ?=
+TESTS ?=
+INSTALLED := .venv/installed
+
+.PHONY: run test lint .venv
+
+run: $(INSTALLED)
+	@exec .venv/bin/python supervisor.py $(ARGS)
+
+test: $(INSTALLED)
+	@.venv/bin/python -m pytest $(TESTS)
+
+lint: $(INSTALLED)
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+.venv: $(INSTALLED)
+
+# The stamp is made last, and what has no stamp is made anew: an interrupted try leaves nothing half done behind.
+# picamera2 comes from apt and is compiled against apt's numpy, so the numpy that is found stays in use.
+$(INSTALLED): setup.cfg pyproject.toml Makefile
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "Ringcast needs Python 3.11 or newer, and there is no $(PYTHON); type: sudo apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Ringcast needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1); type: make $(MAKECMDGOALS) PYTHON=python3.11 (or the newer one you have)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make a virtual environment; type: sudo apt install python3-venv"; exit 1; }
+	@echo "Installing into .venv, once; this takes a minute or two."
+	@$(PYTHON) -m venv --clear --system-site-packages .venv
+	@$(PYTHON) -c 'import numpy; print("numpy==" + numpy.__version__)' >.venv/constraints.txt 2>/dev/null || :
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv/constraints.txt --editable '.[test]' || { \
+	  echo "Installing failed, see above; check the network and the free disk space, then type the same again"; exit 1; }
+	@.venv/bin/python -c 'import simplejpeg' || { \
+	  echo "simplejpeg does not work with the numpy found here, see above; type: rm -r .venv; sudo apt install --reinstall python3-numpy; make"; exit 1; }
+	@touch $@

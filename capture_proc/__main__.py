@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""`python -m capture_proc`: started by the supervisor, or by hand to see what a camera gives."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from capture_proc.camera import Camera, CameraChoiceError, CameraSettings, NoCameraError, open_camera
+from capture_proc.capture_loop import CaptureLoop, FrameSink, StalledError
+from capture_proc.clock import SystemClock
+from capture_proc.drill import DrillCamera
+from capture_proc.jpeg import to_jpeg
+from capture_proc.options import CaptureDescriptors, CaptureOptions, stall_timeout_or_default
+from proc_start.logs import start_logging
+from proc_start.options import EX_USAGE, OptionsError, read_command_line
+from proc_start.tether import tie_to_supervisor
+from shm_ring.board import BoardWriter
+from shm_ring.doorbell import Doorbell
+from shm_ring.errors import SegmentError, WriterAliveError
+from shm_ring.ring import RingWriter
+from shm_ring.segment import Segment
+
+_log = logging.getLogger(__name__)
+
+EX_UNAVAILABLE = 69  # no camera; these are sysexits.h
+EX_SOFTWARE = 70  # the camera's own code failed
+EX_CANTCREAT = 73  # another process writes this ring
+EX_TEMPFAIL = 75  # the camera stalled
+
+_CLOSE_TIMEOUT_S = 1.0
+
+
+class _DryRun:
+    """Takes frames and says how many came: for a capture process without a ring."""
+
+    def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
+        return 1
+
+    @staticmethod
+    def report(status: dict[str, Any]) -> None:
+        if status["frames"]:
+            _log.info("%(camera)s: %(fps).1f frames a second, %(frames)d so far", status)
+
+
+def main() -> int:
+    """Capture until SIGTERM or SIGINT; return the exit code."""
+    start_logging("capture")
+    try:
+        line = read_command_line(
+            sys.argv[1:],
+            CaptureOptions,
+            CaptureDescriptors,
+            program="python -m capture_proc",
+            about="Capture from a camera; without a supervisor, only say how many frames it gives.",
+        )
+    except OptionsError as error:
+        for fault in error.faults:
+            _log.error("%s", fault)
+        return EX_USAGE
+    options, given = line.table(CaptureOptions), line.table(CaptureDescriptors)
+    inherited = (given.frames_fd, given.board_fd, given.doorbell_fd)
+    tie_to_supervisor(descriptor for descriptor in inherited if descriptor is not None)
+    try:
+        sink, report = _outlets(given)
+        return _capture(options, sink, report)
+    except (CameraChoiceError, SegmentError) as error:
+        _log.error("%s", error)
+        return EX_USAGE
+    except NoCameraError as error:
+        _log.error("no camera: %s", error)
+        return EX_UNAVAILABLE
+    except WriterAliveError as error:
+        _log.error("%s", error)
+        return EX_CANTCREAT
+    except StalledError as error:
+        _log.error("stalled: %s", error)
+        return EX_TEMPFAIL
+    except Exception as error:  # noqa: BLE001  a camera of somebody's own may raise anything
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        _log.error(
+            "camera %s failed: %s: %s (%s, line %s)",
+            options.camera,
+            type(error).__name__,
+            error,
+            where.filename,
+            where.lineno,
+        )
+        return EX_SOFTWARE
+
+
+def _outlets(
+    given: CaptureDescriptors,
+) -> tuple[FrameSink, Callable[[dict[str, Any]], None]]:
+    if given.frames_fd is None or given.board_fd is None or given.doorbell_fd is None:
+        return _DryRun(), _DryRun.report
+    frames = RingWriter(Segment(given.frames_fd), [Doorbell(given.doorbell_fd)])
+    return frames, BoardWriter(RingWriter(Segment(given.board_fd))).write
+
+
+def _capture(options: CaptureOptions, sink: FrameSink, report: Callable[[dict[str, Any]], None]) -> int:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    encode = partial(to_jpeg, quality=options.quality)
+    camera = open_camera(options.camera, CameraSettings(options.size, options.fps))
+    if options.drill is not None:
+        camera = DrillCamera(camera, options.drill, lambda pixels: encode(pixels).jpeg)
+    _log.info("camera opened: %s", camera.name)
+    stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
+    loop = CaptureLoop(
+        camera, encode, sink, clock=SystemClock(), stall_timeout_s=stall_timeout_s, report=report
+    )
+    try:
+        loop.run(stop.is_set)
+    finally:
+        _close(camera)
+    return 0
+
+
+def _close(camera: Camera) -> None:
+    """Close the camera; one that hangs in it is left behind, for the process ends anyway."""
+    closing = threading.Thread(target=camera.close, name="close", daemon=True)
+    closing.start()
+    closing.join(_CLOSE_TIMEOUT_S)
+    if closing.is_alive():
+        _log.warning("the camera did not close within %g s", _CLOSE_TIMEOUT_S)
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)  # threads of a hung camera library must not hold the process

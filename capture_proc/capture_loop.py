@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""The loop: picture → JPEG → publish, until it is told to stop or the camera stalls.
+
+It gets its camera, encoder, sink and clock as arguments; no process, option or descriptor is known here.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from capture_proc.camera import Camera, CameraChoiceError, CameraError, Picture, Pixels
+from capture_proc.clock import Clock
+from capture_proc.jpeg import Jpeg, UnusableJpegError
+from shm_ring.errors import TooBigError
+from shm_ring.frame import FrameFacts
+
+_log = logging.getLogger(__name__)
+
+_LOOK_UP_S = 0.25
+"""How long the camera may keep the loop at most, so that it notices a stop."""
+_REPORT_S = 1.0
+
+
+class StalledError(CameraError, TimeoutError):
+    """No new frame came for `stall_timeout_s`."""
+
+
+class FrameSink(Protocol):
+    """Where frames go: the ring, or nowhere in a dry run."""
+
+    def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
+        """Take one frame; raise TooBigError if it does not fit."""
+
+
+class CaptureLoop:
+    """One camera's loop. For the main thread of the capture process."""
+
+    def __init__(
+        self,
+        camera: Camera,
+        to_jpeg: Callable[[Pixels], Jpeg],
+        sink: FrameSink,
+        *,
+        clock: Clock,
+        stall_timeout_s: float,
+        report: Callable[[dict[str, Any]], None],
+    ) -> None:
+        """Take the loop's collaborators.
+
+        `report` gets the status of the capture process, as JSON can say it, about once a second.
+        """
+        self._camera = camera
+        self._to_jpeg = to_jpeg
+        self._sink = sink
+        self._clock = clock
+        self._stall_timeout_s = stall_timeout_s
+        self._report = report
+        self._size: tuple[int, int] | None = None
+        self._published = 0
+        self._dropped: Counter[str] = Counter()
+        self._last_captured_ns = -1
+        self._last_frame_ns = clock.monotonic_ns()
+        self._reported_ns = self._last_frame_ns
+        self._published_at_report = 0
+        self._fps = 0.0
+
+    def run(self, stop_asked: Callable[[], bool]) -> None:
+        """Capture until `stop_asked`.
+
+        Raises:
+            StalledError: no new frame came for the stall limit.
+            CameraChoiceError: the first frame fits no slot.
+        """
+        self._tell()
+        while not stop_asked():
+            self._capture_one()
+            now = self._clock.monotonic_ns()
+            if now - self._reported_ns >= _REPORT_S * 1e9:
+                self._measure_fps(now)
+                self._tell()
+            if now - self._last_frame_ns >= self._stall_timeout_s * 1e9:
+                raise StalledError(self._why_stalled())
+
+    def _capture_one(self) -> None:
+        picture = self._camera.next_picture(min(_LOOK_UP_S, self._stall_timeout_s / 4))
+        if picture is None:
+            return
+        captured_ns = self._to_monotonic(picture)
+        if captured_ns <= self._last_captured_ns:
+            self._drop("not_newer", "a picture is no newer than the one before; it was dropped")
+            return
+        self._last_captured_ns = captured_ns
+        try:
+            jpeg = self._to_jpeg(picture.pixels)
+        except UnusableJpegError as error:
+            self._drop("unusable", "a picture was dropped: %s; check the camera or its cable", error)
+            return
+        self._size = self._size or jpeg.size
+        if jpeg.size != self._size:
+            self._drop(
+                "wrong_size",
+                "a picture of %dx%d was dropped: the stream is %dx%d; restart the camera to change its size",
+                *jpeg.size,
+                *self._size,
+            )
+            return
+        self._publish(jpeg, captured_ns)
+
+    def _to_monotonic(self, picture: Picture) -> int:
+        if picture.clock_id == time.CLOCK_MONOTONIC:
+            return picture.captured_ns
+        behind = self._clock.read_ns(picture.clock_id) - self._clock.monotonic_ns()
+        return picture.captured_ns - behind
+
+    def _publish(self, jpeg: Jpeg, captured_ns: int) -> None:
+        now_ns = self._clock.monotonic_ns()
+        unix_ns = self._clock.read_ns(time.CLOCK_REALTIME) - (now_ns - captured_ns)
+        facts = FrameFacts(captured_ns, unix_ns, *jpeg.size)
+        try:
+            sequence = self._sink.publish(jpeg.jpeg, facts.pack())
+        except TooBigError as error:
+            cure = (
+                f"frame of {error.payload_bytes} bytes does not fit a slot of {error.slot_bytes}; "
+                "raise --slot-bytes or lower --quality"
+            )
+            if not self._published:
+                raise CameraChoiceError(cure) from error
+            self._drop("too_big", "%s", cure)
+            return
+        if sequence is not None:
+            self._published += 1
+            self._last_frame_ns = now_ns
+
+    def _drop(self, why: str, message: str, *details: object) -> None:
+        self._dropped[why] += 1
+        if self._dropped[why] == 1:
+            _log.warning(message + " (told once; /status counts them)", *details)
+
+    def _measure_fps(self, now_ns: int) -> None:
+        frames = self._published - self._published_at_report
+        self._fps = frames / (now_ns - self._reported_ns) * 1e9
+        self._reported_ns = now_ns
+        self._published_at_report = self._published
+
+    def _tell(self) -> None:
+        self._report(
+            {
+                "camera": self._camera.name,
+                "size": self._size,
+                "period_s": round(self._camera.period_s, 6),
+                "fps": round(self._fps, 2),
+                "frames": self._published,
+                "dropped": dict(self._dropped),
+                "stall_timeout_s": self._stall_timeout_s,
+            }
+        )
+
+    def _why_stalled(self) -> str:
+        dropped = f" ({dict(self._dropped)} dropped)" if self._dropped else ""
+        frames = f"after {self._published} frames" if self._published else "since it was opened"
+        return f"{self._camera.name}: no new frame for {self._stall_timeout_s:g} s {frames}{dropped}"

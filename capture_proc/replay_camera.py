@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""Real footage in a loop: a folder of JPEGs, which are not encoded again, or a video through PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from capture_proc import jpeg
+from capture_proc.camera import Camera, CameraChoiceError, CameraSettings, Picture, Yuv420
+from capture_proc.clock import Clock, Pace, SystemClock
+from capture_proc.options import DEFAULT_FPS
+
+if TYPE_CHECKING:
+    import av
+
+
+def open_replay(path: Path, settings: CameraSettings) -> Camera:
+    """Open a folder of JPEGs or a video file.
+
+    Raises:
+        CameraChoiceError: there is nothing to show in it.
+    """
+    return JpegFolderCamera(path, settings) if path.is_dir() else VideoCamera(path, settings)
+
+
+class JpegFolderCamera:
+    """The JPEGs of a folder in the order of their names, byte for byte."""
+
+    def __init__(self, folder: Path, settings: CameraSettings, clock: Clock | None = None) -> None:
+        """Find the files.
+
+        Raises:
+            CameraChoiceError: there is none, or the first is no JPEG that can be streamed.
+        """
+        self._files = sorted(file for file in folder.iterdir() if file.suffix.lower() in (".jpg", ".jpeg"))
+        if not self._files:
+            raise CameraChoiceError(
+                f"--camera {folder}: expected files ending in .jpg or .jpeg in this folder, found none"
+            )
+        try:
+            size = jpeg.checked(self._files[0].read_bytes()).size
+        except (OSError, jpeg.UnusableJpegError) as error:
+            raise CameraChoiceError(f"--camera {folder}: {self._files[0].name}: {error}") from error
+        if settings.size not in (None, size):
+            raise CameraChoiceError(
+                f"--camera {folder}: its JPEGs are {size[0]}x{size[1]} and are not encoded again; "
+                "leave --size out"
+            )
+        self.period_s = 1 / (settings.fps or DEFAULT_FPS)
+        self.name = f"{len(self._files)} JPEGs of {folder.name}"
+        self._pace = Pace(self.period_s, clock or SystemClock())
+        self._next = 0
+
+    def next_picture(self, timeout_s: float) -> Picture | None:
+        """Return the next file's JPEG when it is due."""
+        due_ns = self._pace.wait(timeout_s)
+        if due_ns is None:
+            return None
+        file = self._files[self._next]
+        self._next = (self._next + 1) % len(self._files)
+        return Picture(file.read_bytes(), due_ns)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class VideoCamera:
+    """The pictures of a video file, decoded by PyAV (FFmpeg), from its start again at its end."""
+
+    def __init__(self, file: Path, settings: CameraSettings, clock: Clock | None = None) -> None:
+        """Open the video and decode its first picture.
+
+        Raises:
+            CameraChoiceError: it is no video that FFmpeg can decode, or PyAV is not there.
+        """
+        self._file = file
+        self._asked_size = settings.size
+        self._pictures = self._decode_for_ever()
+        try:
+            self._ahead: av.VideoFrame | None = next(self._pictures)
+        except ImportError as error:
+            raise CameraChoiceError(
+                f"--camera {file}: replaying a video needs PyAV; type: pip install 'ringcast[replay]'"
+            ) from error
+        self.period_s = 1 / (settings.fps or self._own_fps or DEFAULT_FPS)
+        self.name = f"footage {file.name}"
+        self._pace = Pace(self.period_s, clock or SystemClock())
+
+    def next_picture(self, timeout_s: float) -> Picture | None:
+        """Return the next picture as YUV420 planes when it is due."""
+        due_ns = self._pace.wait(timeout_s)
+        if due_ns is None:
+            return None
+        frame, self._ahead = self._ahead or next(self._pictures), None
+        return Picture(self._planes(frame), due_ns)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+        self._pictures.close()
+
+    def _decode_for_ever(self) -> Generator[av.VideoFrame]:
+        import av  # noqa: PLC0415  an extra, and slow to import
+
+        while True:
+            decoded = False
+            try:
+                with av.open(str(self._file)) as container:
+                    stream = container.streams.video[0]
+                    self._own_fps = float(stream.average_rate) if stream.average_rate else None
+                    for frame in container.decode(stream):
+                        decoded = True
+                        yield frame
+            except (av.FFmpegError, IndexError, OSError) as error:
+                if not decoded:
+                    raise self._no_video(error) from error
+            if not decoded:
+                raise self._no_video("it holds no picture")
+
+    def _no_video(self, why: object) -> CameraChoiceError:
+        return CameraChoiceError(
+            f"--camera {self._file}: expected a video file, but it cannot be decoded ({why}); "
+            "try to play it with ffplay"
+        )
+
+    def _planes(self, frame: av.VideoFrame) -> Yuv420:
+        width, height = self._asked_size or (frame.width & ~1, frame.height & ~1)
+        # yuvj420p: the full range that JPEG means, where video mostly has the limited one
+        planes = frame.reformat(width, height, format="yuvj420p").to_ndarray()
+        chroma = planes[height:].reshape(2, height // 2, width // 2)
+        return Yuv420(np.ascontiguousarray(planes[:height]), chroma[0], chroma[1])

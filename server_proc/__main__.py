@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""`python -m server_proc`: started by the supervisor, which bound the socket and made the rings."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+from proc_start.logs import start_logging
+from proc_start.options import EX_USAGE, OptionsError, read_command_line
+from proc_start.tether import tie_to_supervisor
+from server_proc.live.fanout import FanOut, Rings
+from server_proc.options import ServerDescriptors, ServerOptions
+from server_proc.takeover import WebServer
+from server_proc.web.app import create_app
+from server_proc.web.status import ServiceFacts
+from shm_ring.board import BoardReader, BoardWriter
+from shm_ring.doorbell import Doorbell
+from shm_ring.ring import RingReader, RingWriter
+from shm_ring.segment import Segment
+
+_log = logging.getLogger(__name__)
+
+_SWITCH_INTERVAL_S = 1e-4
+"""Every send gives the interpreter lock away, and by default a thread that computes keeps it for 5 ms."""
+_STOP_TIMEOUT_S = 1.5
+
+
+def main() -> int:
+    """Serve until SIGTERM; return the exit code."""
+    start_logging("server")
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    try:
+        line = read_command_line(
+            sys.argv[1:],
+            ServerOptions,
+            ServerDescriptors,
+            program="python -m server_proc",
+            about="Serve a ring's frames over HTTP; started by supervisor.py.",
+        )
+    except OptionsError as error:
+        for fault in error.faults:
+            _log.error("%s", fault)
+        return EX_USAGE
+    options, given = line.table(ServerOptions), line.table(ServerDescriptors)
+    if not given.frames_fd:
+        _log.error("the server needs the rings of a supervisor; type: python supervisor.py")
+        return EX_USAGE
+    tie_to_supervisor(
+        (
+            given.listen_fd,
+            given.frames_fd,
+            given.doorbell_fd,
+            given.capture_board_fd,
+            given.supervisor_board_fd,
+            given.server_board_fd,
+        )
+    )
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    _serve(options, given)
+    return 0
+
+
+def _serve(options: ServerOptions, given: ServerDescriptors) -> None:
+    fan_out = FanOut(
+        _rings(given),
+        max_viewers=options.max_viewers,
+        main_loop_turns=lambda: web.turns,
+    )
+    service = ServiceFacts(given.instance_id, os.getpid(), options.max_viewers, time.monotonic_ns())
+    web = WebServer(create_app(fan_out, service), socket.socket(fileno=given.listen_fd))
+    signal.signal(signal.SIGTERM, lambda *_: web.stop())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's affair
+    fanning = threading.Thread(target=_run_or_die, args=(fan_out,), name="fan-out", daemon=True)
+    fanning.start()
+    web.run()
+    fan_out.stop()
+    fanning.join(_STOP_TIMEOUT_S)
+
+
+def _rings(given: ServerDescriptors) -> Rings:
+    return Rings(
+        frames=RingReader(Segment(given.frames_fd)),
+        doorbell=Doorbell(given.doorbell_fd),
+        capture_board=BoardReader(RingReader(Segment(given.capture_board_fd))),
+        supervisor_board=BoardReader(RingReader(Segment(given.supervisor_board_fd))),
+        own_board=BoardWriter(RingWriter(Segment(given.server_board_fd))),
+    )
+
+
+def _run_or_die(fan_out: FanOut) -> None:
+    """Run the fan-out; a process that lost it can only be restarted."""
+    try:
+        fan_out.run()
+    except BaseException:  # noqa: BLE001  whatever it was: crash-only
+        _log.exception("the fan-out ended")
+        logging.shutdown()
+        os._exit(70)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

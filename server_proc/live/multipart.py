@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""A frame as the bytes of one part of a multipart/x-mixed-replace stream (RFC 2046, section 5.1).
+
+No socket, no ring, no clock. The delimiter goes out with the frame before it: Firefox and GStreamer
+show a frame only when they see it. The words and their case are what readers that do not parse
+compare with; a delimiter and a part's head stay within the 100 bytes that some of them look at.
+"""
+
+from __future__ import annotations
+
+from shm_ring.frame import Frame
+
+CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
+DELIMITER = b"--frame\r\n"
+
+LEAST_JPEG_BYTES = 4096
+"""Some clients hold back a shorter picture until more bytes come."""
+
+_SOI = b"\xff\xd8"
+
+
+def part(frame: Frame, extra_headers: str = "") -> bytes:
+    """Return a frame's part and the delimiter that follows it.
+
+    `extra_headers` are whole lines for those who asked for more than readers expect.
+    """
+    jpeg = padded(frame.jpeg)
+    head = (
+        "Content-Type: image/jpeg\r\n"
+        f"Content-Length: {len(jpeg)}\r\n"
+        f"X-Timestamp: {unix_seconds(frame)}\r\n"
+        f"{extra_headers}\r\n"
+    )
+    return b"".join((head.encode("ascii"), jpeg, b"\r\n", DELIMITER))
+
+
+def part_facts(frame: Frame, freshness: str, age_ms: int) -> str:
+    """Return the header lines that `?extra_headers=1` adds to a part."""
+    return (
+        f"X-Sequence: {frame.sequence}\r\n"
+        f"X-Width: {frame.facts.width_px}\r\n"
+        f"X-Height: {frame.facts.height_px}\r\n"
+        f"X-Freshness: {freshness}\r\n"
+        f"X-Age-Ms: {age_ms}\r\n"
+    )
+
+
+def unix_seconds(frame: Frame) -> str:
+    """Return when the frame was captured, in Unix seconds with microseconds."""
+    seconds, rest_ns = divmod(frame.facts.captured_unix_ns, 10**9)
+    return f"{seconds}.{rest_ns // 1000:06d}"
+
+
+def padded(jpeg: bytes) -> bytes:
+    """Return the JPEG with at least 4 KiB: a comment segment after SOI makes up for what is missing."""
+    missing = LEAST_JPEG_BYTES - len(jpeg)
+    if missing <= 0:
+        return jpeg
+    comment_bytes = max(2, missing - 2)  # a segment's length counts its own two bytes: T.81, B.2.4.5
+    comment = b"\xff\xfe" + comment_bytes.to_bytes(2, "big") + bytes(comment_bytes - 2)
+    return _SOI + comment + jpeg[len(_SOI) :]

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""The take-over: Waitress accepts, parses and answers; a stream's socket goes to the fan-out.
+
+All that knows Waitress's inside stands here; `tests/test_takeover.py` fails when that inside moves.
+It also gives Waitress what it lacks: a deadline for a request, and threads that never wait for a
+client. Written against waitress 3.0.2.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from waitress import create_server, wasyncore
+from waitress.buffers import OverflowableBuffer
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.server import BaseWSGIServer
+from waitress.task import WSGITask
+
+from server_proc.live.multipart import DELIMITER
+from server_proc.live.ticket import Ticket
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+REQUEST_TIMEOUT_S = 10.0
+"""A request that trickles in would hold its connection for ever otherwise."""
+_TASK = "ringcast.task"
+
+
+class Task(WSGITask):
+    """One request, in a Waitress thread. It can hand its connection over instead of answering."""
+
+    def get_environment(self) -> dict[str, Any]:
+        """Return the WSGI environment; it leads from the application back to this task."""
+        environ: dict[str, Any] = super().get_environment()
+        environ[_TASK] = self
+        return environ
+
+    @property
+    def has_body(self) -> bool:
+        """Whether bytes follow the head: none after a HEAD, so no chunked coding is announced."""
+        headless = self.request.command == "HEAD" and self.content_length is None
+        return bool(super().has_body) and not headless
+
+    def hand_over(self, ticket: Ticket) -> None:
+        """Give the connection to the ticket's fan-out; Waitress closes only its own descriptor.
+
+        `complete` stays as it is: a framework that answers twice must be told so by Waitress.
+        """
+        channel = self.channel
+        with channel.outbuf_lock:
+            if not channel.connected:
+                raise ClientDisconnected
+            connection = channel.socket.dup()
+            unsent = b"".join(waiting.get(len(waiting)) for waiting in channel.outbufs)
+            channel.outbufs = [OverflowableBuffer(channel.adj.outbuf_overflow)]
+            channel.total_outbufs_len = 0
+        self.wrote_header = True
+        self.close_on_finish = True
+        ticket.hand_over(connection, unsent + self._head() + DELIMITER)
+
+    def _head(self) -> bytes:
+        lines = [f"HTTP/{self.version} {self.status}"]
+        lines += [f"{name.title()}: {value}" for name, value in self.response_headers]
+        lines += ["Connection: close", "", ""]
+        return "\r\n".join(lines).encode("latin-1")
+
+
+class Channel(HTTPChannel):
+    """One connection. It ends when a request takes too long, or its client reads nothing."""
+
+    task_class = Task
+    _deadline: float | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline = time.monotonic() + REQUEST_TIMEOUT_S
+
+    def received(self, data: bytes) -> bool:
+        """Take what came; the deadline runs from a request's first byte to its last."""
+        went_on: bool = super().received(data)
+        if self.request is None:
+            self._deadline = None
+        elif self._deadline is None:
+            self._deadline = time.monotonic() + REQUEST_TIMEOUT_S
+        return went_on
+
+    def readable(self) -> bool:
+        """Asked once per turn of the main loop, which makes it the place to look at the deadline."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self.will_close = True
+        return bool(super().readable())
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """Close the connection of a client that does not read, where Waitress waits for it.
+
+        Four clients that pipeline requests and read nothing would hold all four threads for ever.
+        """
+        if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
+            return
+        with self.outbuf_lock:
+            self._flush_exception(self._flush_some, do_close=False)
+        if self.total_outbufs_len > self.adj.outbuf_high_watermark:
+            self.will_close = True
+            self.server.pull_trigger()
+            raise ClientDisconnected
+
+
+def with_takeover(application: WSGIApplication) -> WSGIApplication:
+    """Return an application that hands a connection over where `application` answers a ticket."""
+
+    def application_with_takeover(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        answer = application(environ, start_response)
+        if isinstance(answer, Ticket):
+            try:
+                environ[_TASK].hand_over(answer)
+            finally:
+                answer.close()
+            return ()
+        return answer
+
+    return application_with_takeover
+
+
+class WebServer:
+    """Waitress on a socket that is bound already. `run` is for the main thread."""
+
+    def __init__(self, application: WSGIApplication, listening: socket.socket) -> None:
+        self.turns = 0
+        """Counts up at least once a second while the main loop is alive."""
+        self._stopping = False
+        self._map: dict[int, Any] = {}
+        self._server = create_server(
+            with_takeover(application),
+            map=self._map,
+            sockets=[listening],
+            ident="ringcast",
+            threads=4,
+            backlog=1024,  # Waitress calls listen() again
+            connection_limit=256,
+            channel_request_lookahead=0,
+            max_request_header_size=16 * 1024,
+            max_request_body_size=64 * 1024,
+            outbuf_high_watermark=64 * 1024,  # sent bytes stay in memory until it has passed
+            asyncore_use_poll=True,
+        )
+        for server in list(self._map.values()):
+            if isinstance(server, BaseWSGIServer):
+                server.channel_class = Channel
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        while not self._stopping:
+            wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
+            self.turns += 1
+        self._server.task_dispatcher.shutdown(timeout=1)
+
+    def stop(self) -> None:
+        """Stop serving. May be called by a signal handler: it sets a flag and writes a byte."""
+        self._stopping = True
+        self._server.pull_trigger()

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""What `/status` and `/readyz` say, made from one snapshot. Pure: no clock, no Falcon."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from server_proc.live.fanout import Snapshot
+from server_proc.live.freshness import stale_after_s
+from shm_ring.board import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """What does not change while this process lives."""
+
+    instance_id: str
+    """This life of the whole service: sequences start anew with each."""
+    server_pid: int
+    max_viewers: int
+    started_ns: int
+    """CLOCK_MONOTONIC."""
+
+
+def age_s(snapshot: Snapshot, now_ns: int) -> float | None:
+    """Return the age of the newest frame in seconds, None where there is none."""
+    if snapshot.frame is None:
+        return None
+    return max(0, now_ns - snapshot.frame.facts.captured_ns) / 1e9
+
+
+def why_not_ready(snapshot: Snapshot, now_ns: int) -> str | None:
+    """Return in a sentence why there is no live picture, None where there is one."""
+    age = age_s(snapshot, now_ns)
+    if age is not None and age < stale_after_s(snapshot.period_s):
+        return None
+    what = "no frame yet" if age is None else f"the newest frame is {age:.1f} s old"
+    camera = snapshot.supervisor.status["capture"] if snapshot.supervisor else {}
+    state, reason = camera.get("state", "unknown"), camera.get("last_reason")
+    return f"{what}; camera process: {state}" + (f", last ended: {reason}" if reason else "")
+
+
+def status(snapshot: Snapshot, service: ServiceFacts, now_ns: int) -> dict[str, Any]:
+    """Return the whole status as JSON can say it."""
+    frame = snapshot.frame
+    reason = why_not_ready(snapshot, now_ns)
+    capture = _board(snapshot.capture, now_ns)
+    dropped = (capture or {}).pop("dropped", {})
+    dropped |= {"busy": snapshot.dropped_busy, "too_big": snapshot.dropped_too_big}
+    age = age_s(snapshot, now_ns)
+    return {
+        "instance": service.instance_id,
+        "ready": reason is None,
+        "reason": reason,
+        "frame": None
+        if frame is None or age is None
+        else {
+            "sequence": frame.sequence,
+            "age_ms": round(age * 1000),
+            "captured_unix_s": frame.facts.captured_unix_ns / 1e9,
+            "width_px": frame.facts.width_px,
+            "height_px": frame.facts.height_px,
+            "bytes": len(frame.jpeg),
+        },
+        "camera": capture,
+        "dropped": dropped,
+        "viewers": {
+            "count": len(snapshot.viewers),
+            "max": service.max_viewers,
+            "list": [asdict(viewer) for viewer in snapshot.viewers],
+        },
+        "server": {
+            "pid": service.server_pid,
+            "up_s": round((now_ns - service.started_ns) / 1e9, 1),
+        },
+        "supervisor": _board(snapshot.supervisor, now_ns),
+    }
+
+
+def _board(reading: Reading | None, now_ns: int) -> dict[str, Any] | None:
+    if reading is None:
+        return None
+    return {**reading.status, "board_age_s": round(reading.age_s(now_ns), 1)}

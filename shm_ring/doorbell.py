@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""The doorbell: an eventfd that says "look again", across processes and their deaths.
+
+It is no count and no lock, so a process that dies while ringing or listening wedges nobody, as
+`multiprocessing.Condition` or `Event` would. Whoever listens looks once a second unasked as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+
+class Doorbell:
+    """One eventfd: made by the supervisor, rung by each writer in turn, heard by one reader."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def create(cls) -> Doorbell:
+        """Make a new doorbell that has not been rung."""
+        return cls(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+
+    def fileno(self) -> int:
+        """Return the descriptor: readable when the doorbell was rung."""
+        return self._descriptor
+
+    def ring(self) -> None:
+        """Say "look again". A bell that is ringing already goes on ringing (EAGAIN)."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_write(self._descriptor, 1)
+
+    def quiet(self) -> bool:
+        """Stop the ringing; tell whether it rang."""
+        try:
+            return os.eventfd_read(self._descriptor) > 0
+        except BlockingIOError:
+            return False

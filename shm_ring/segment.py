@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""A segment of shared memory that holds one ring: made by the supervisor, mapped by everybody.
+
+A segment has a name only while it is being made. After that it is a descriptor which children
+inherit, so nothing is left behind however anything dies, and nobody can delete it by name.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+
+from shm_ring import layout
+from shm_ring.errors import SegmentError
+
+_SHM = Path("/dev/shm")  # noqa: S108  shm_overview(7): where the names of shared memory are
+
+
+def create_segment(name: str, geometry: layout.Geometry) -> int:
+    """Make, reserve and format a segment; return its descriptor. Its name is gone already.
+
+    The memory is reserved at once: a full /dev/shm says so here, and not with a SIGBUS at some later
+    write.
+
+    Raises:
+        SegmentError: /dev/shm has not the room, or the name is taken.
+    """
+    size = geometry.segment_bytes
+    try:
+        shared = SharedMemory(name=name, create=True, size=size)
+    except OSError as error:
+        raise SegmentError(f"cannot make {_SHM / name}: {error.strerror}") from error
+    try:
+        descriptor = os.open(_SHM / name, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno != errno.ENOSPC:
+                raise
+            free = os.statvfs(_SHM)
+            raise SegmentError(
+                f"{_SHM} has {free.f_bavail * free.f_frsize} bytes free, and {name} needs {size}; "
+                "lower --slot-bytes, or make /dev/shm larger "
+                "(mount -o remount,size=64M /dev/shm; in Docker --shm-size=64m)"
+            ) from error
+        _format(descriptor, geometry)
+    finally:
+        shared.unlink()
+        shared.close()
+    return descriptor
+
+
+def sweep_segments(prefix: str) -> None:
+    """Delete the names below /dev/shm that begin with `prefix`: a start that was killed left them."""
+    for left in _SHM.glob(prefix + "*"):
+        left.unlink(missing_ok=True)
+
+
+def _format(descriptor: int, geometry: layout.Geometry) -> None:
+    fields = layout.GEOMETRY.pack(
+        layout.LAYOUT_VERSION, geometry.slot_count, geometry.slot_bytes, geometry.slot_stride
+    )
+    os.pwrite(descriptor, fields, layout.GEOMETRY_AT)
+    os.pwrite(descriptor, layout.MAGIC, layout.MAGIC_AT)
+
+
+class Segment:
+    """A mapped segment.
+
+    One per segment and process, used by one thread and kept until the process exits: closing any
+    descriptor or map of the file would drop every lock that this process holds on it (fcntl(2)).
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        """Map the segment behind `descriptor`.
+
+        Raises:
+            SegmentError: it is no segment of this layout.
+        """
+        try:
+            size = os.fstat(descriptor).st_size
+            self.map = mmap.mmap(descriptor, size)
+        except (OSError, ValueError) as error:
+            raise SegmentError(f"descriptor {descriptor} is no shared memory: {error}") from error
+        self.descriptor = descriptor
+        self.geometry = self._read_geometry(size)
+        hints = memoryview(self.map)[layout.HINTS_AT : layout.HINTS_AT + layout.HINTS_BYTES]
+        self.hints = hints.cast("I")
+
+    def _read_geometry(self, size: int) -> layout.Geometry:
+        magic_end = layout.MAGIC_AT + len(layout.MAGIC)
+        if size < layout.SLOTS_AT or self.map[layout.MAGIC_AT : magic_end] != layout.MAGIC:
+            raise SegmentError(f"descriptor {self.descriptor} holds no complete ring")
+        version, slot_count, slot_bytes, _ = layout.GEOMETRY.unpack_from(self.map, layout.GEOMETRY_AT)
+        geometry = layout.Geometry(slot_count, slot_bytes)
+        if version != layout.LAYOUT_VERSION or geometry.segment_bytes != size:
+            raise SegmentError(
+                f"expected a ring of layout {layout.LAYOUT_VERSION} and {geometry.segment_bytes} "
+                f"bytes, got layout {version} and {size} bytes; restart the whole service"
+            )
+        return geometry

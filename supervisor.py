@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""Ringcast's main program: it starts the capture and the server process, watches and restarts them.
+
+One thread and one poll. It holds all that must outlive a child: the shared memory, the listening
+socket, the doorbell. When it dies, its children die with it and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+
+from capture_proc.options import (
+    DEFAULT_FPS,
+    DEFAULT_SIZE,
+    CaptureOptions,
+    stall_timeout_or_default,
+)
+from proc_start.logs import start_logging
+from proc_start.options import EX_USAGE, OptionsError, read_command_line
+from server_proc.options import ServerOptions
+from shm_ring.board import BoardReader, BoardWriter
+from shm_ring.errors import SegmentError
+from shm_ring.ring import RingReader, RingWriter
+from shm_ring.segment import Segment
+from supervisor_proc.child import Child
+from supervisor_proc.options import SupervisorOptions
+from supervisor_proc.restart_policy import Limits, State
+from supervisor_proc.service import (
+    LEAST_SLOT_BYTES,
+    AlreadyRunningError,
+    ServiceError,
+    SharedMemory,
+    create_shared_memory,
+    listen,
+    lock_instance,
+    urls,
+)
+
+_log = logging.getLogger(__name__)
+
+EX_UNAVAILABLE, EX_OSERR, EX_CANTCREAT = 69, 71, 73  # sysexits.h
+
+_TICK_MS = 100
+_BOARD_S = 1.0
+_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_FIRST_FRAME_S, _FIRST_BOARD_S, _SERVER_BOARD_S = 20.0, 10.0, 5.0
+_SUPERVISORS_MARGIN_S = 1.0
+"""The capture process ends by itself at the stall limit; so much later it is taken for hung."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the service until SIGTERM, SIGINT or SIGHUP; return the exit code."""
+    start_logging("supervisor")
+    try:
+        line = read_command_line(
+            argv,
+            SupervisorOptions,
+            CaptureOptions,
+            ServerOptions,
+            program="supervisor.py",
+            about="Live video from a camera to many viewers at once. See README.md.",
+        )
+        options, capture = line.table(SupervisorOptions), line.table(CaptureOptions)
+        lock_instance(options.instance)
+        listening = listen(options.listen)
+        width, height = capture.size or DEFAULT_SIZE
+        slot_bytes = options.slot_bytes or max(LEAST_SLOT_BYTES, width * height)
+        memory = create_shared_memory(options.instance, slot_bytes)
+    except OptionsError as error:
+        for fault in error.faults:
+            _log.error("%s", fault)
+        return EX_USAGE
+    except AlreadyRunningError as error:
+        _log.error("%s", error)
+        return EX_CANTCREAT
+    except ServiceError as error:
+        _log.error("%s", error)
+        return EX_UNAVAILABLE
+    except SegmentError as error:
+        _log.error("%s", error)
+        return EX_OSERR
+    stall_timeout_s = stall_timeout_or_default(capture.stall_timeout_s, 1 / (capture.fps or DEFAULT_FPS))
+    return Supervisor(
+        listening,
+        memory,
+        capture_arguments=line.argv(CaptureOptions),
+        server_arguments=line.argv(ServerOptions),
+        stall_timeout_s=stall_timeout_s,
+    ).run()
+
+
+class Supervisor:
+    """The poll loop. For the main thread, once per process."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        memory: SharedMemory,
+        *,
+        capture_arguments: Sequence[str],
+        server_arguments: Sequence[str],
+        stall_timeout_s: float,
+    ) -> None:
+        """Take what was made for the service, and what its children are told."""
+        self._listening = listening
+        self._frames = RingReader(Segment(memory.frames_fd))
+        self._capture_board = BoardReader(RingReader(Segment(memory.capture_board_fd)))
+        server_board = BoardReader(RingReader(Segment(memory.server_board_fd)))
+        self._board = BoardWriter(RingWriter(Segment(memory.supervisor_board_fd)))
+        self._board_due_s = 0.0
+        self._told_on_board: object = None
+        self._server_was_ready = False
+        self._exit_code = 0
+        now_s = time.monotonic()
+        bell_fd = memory.doorbell.fileno()
+        self._capture = Child(
+            "capture",
+            [
+                *capture_arguments,
+                f"--frames-fd={memory.frames_fd}",
+                f"--board-fd={memory.capture_board_fd}",
+                f"--doorbell-fd={bell_fd}",
+            ],
+            descriptors=(memory.frames_fd, memory.capture_board_fd, bell_fd),
+            progress=lambda: self._frames.publishes,
+            limits=Limits(_FIRST_FRAME_S, stall_timeout_s + _SUPERVISORS_MARGIN_S),
+            now_s=now_s,
+        )
+        self._server = Child(
+            "server",
+            [
+                *server_arguments,
+                f"--listen-fd={listening.fileno()}",
+                f"--frames-fd={memory.frames_fd}",
+                f"--doorbell-fd={bell_fd}",
+                f"--capture-board-fd={memory.capture_board_fd}",
+                f"--supervisor-board-fd={memory.supervisor_board_fd}",
+                f"--server-board-fd={memory.server_board_fd}",
+                f"--instance-id={secrets.token_hex(4)}",
+            ],
+            descriptors=(
+                listening.fileno(),
+                memory.frames_fd,
+                bell_fd,
+                memory.capture_board_fd,
+                memory.supervisor_board_fd,
+                memory.server_board_fd,
+            ),
+            progress=lambda: server_board.writes,
+            limits=Limits(_FIRST_BOARD_S, _SERVER_BOARD_S),
+            now_s=now_s,
+        )
+        self._children = (self._capture, self._server)
+
+    def run(self) -> int:
+        """Watch the children until the service is stopped; return the exit code."""
+        signals = _signals_as_bytes()
+        while not all(child.policy.state is State.DONE for child in self._children):
+            self._wait(signals)
+            now_s = time.monotonic()
+            for number in _arrived(signals):
+                self._on_signal(number, now_s)
+            self._follow_stall_limit()
+            for child in self._children:
+                child.tick(now_s)
+            self._end_if_options_are_wrong(now_s)
+            self._tell_when_ready()
+            self._write_board(now_s)
+        _log.info("stopped")
+        return self._exit_code
+
+    def _wait(self, signals: int) -> None:
+        poll = select.poll()
+        for descriptor in (signals, *(child.fileno() for child in self._children)):
+            if descriptor is not None:
+                poll.register(descriptor, select.POLLIN)
+        poll.poll(_TICK_MS)
+
+    def _on_signal(self, number: int, now_s: float) -> None:
+        if number in _STOPS:
+            _log.info("%s: stopping", signal.Signals(number).name)
+            self._stop(now_s)
+        elif number == signal.SIGUSR1:
+            _log.info("SIGUSR1: the camera is restarted")
+            self._capture.restart(now_s)
+
+    def _stop(self, now_s: float) -> None:
+        for child in self._children:
+            child.stop(now_s)
+
+    def _follow_stall_limit(self) -> None:
+        """Take the stall limit from capture's board: it follows from the footage's own frame rate."""
+        told = self._capture_board.read()
+        if told is not None:
+            limit_s = told.status["stall_timeout_s"] + _SUPERVISORS_MARGIN_S
+            self._capture.policy.limits.progress_s = limit_s
+
+    def _end_if_options_are_wrong(self, now_s: float) -> None:
+        """A wrong option is not tried again; a camera that once gave a frame always is."""
+        never_a_frame = self._frames.publishes == 0
+        if self._capture.exit_code == EX_USAGE and never_a_frame and not self._exit_code:
+            self._exit_code = EX_USAGE
+            self._stop(now_s)
+
+    def _tell_when_ready(self) -> None:
+        if not self._server_was_ready and self._server.policy.state is State.RUNNING:
+            self._server_was_ready = True
+            for url in urls(self._listening):
+                _log.info("watch at %s/ (the stream alone: %s/stream)", url, url)
+
+    def _write_board(self, now_s: float) -> None:
+        status = {
+            "pid": os.getpid(),
+            "capture": self._capture.status,
+            "server": self._server.status,
+        }
+        if status != self._told_on_board or now_s >= self._board_due_s:
+            self._board.write(status)
+            self._told_on_board = status
+            self._board_due_s = now_s + _BOARD_S
+
+
+def _signals_as_bytes() -> int:
+    """Turn signals into bytes of a pipe, and return its end to read.
+
+    Not a signalfd: the mask that it needs would be inherited by children.
+    """
+    to_read, to_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(to_write, warn_on_full_buffer=False)
+    for number in (*_STOPS, signal.SIGUSR1):
+        signal.signal(number, lambda *_: None)
+    return to_read
+
+
+def _arrived(signals: int) -> list[int]:
+    try:
+        return list(os.read(signals, 64))
+    except BlockingIOError:
+        return []
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What supervisor.py is made of."""

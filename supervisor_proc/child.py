@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""A child process: started, signalled and reaped as its restart policy says. One log line per event."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from proc_start.tether import SUPERVISOR_PID
+from supervisor_proc.restart_policy import Action, Limits, RestartPolicy, State
+
+_log = logging.getLogger(__name__)
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+
+_EXIT_CODES = {64: "wrong options", 69: "no camera", 70: "failed", 73: "another writer", 75: "stalled"}
+
+
+class Child:
+    """One child process and its successors. For the supervisor's main thread.
+
+    It must be the main thread: the kernel kills a child that is tied to its parent when the *thread*
+    that made it ends (prctl(2), PR_SET_PDEATHSIG).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        descriptors: Sequence[int],
+        progress: Callable[[], int],
+        limits: Limits,
+        now_s: float,
+    ) -> None:
+        """Describe the child `python -m <name>_proc ARGUMENTS`, which inherits `descriptors`.
+
+        `progress` returns a counter; whenever it moved, the child did its work.
+        """
+        self.name = name
+        self.policy = RestartPolicy(limits, now_s)
+        self.pid: int | None = None
+        self.exit_code: int | None = None
+        """Of the last process that ended; minus the signal's number where one killed it."""
+        self.restarts: Counter[str] = Counter()
+        self.last_reason: str | None = None
+        self._command = [sys.executable, "-m", f"{name}_proc", *arguments]
+        self._descriptors = descriptors
+        self._progress = progress
+        self._seen_progress = progress()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pidfd: int | None = None
+        self._hung: str | None = None
+
+    def fileno(self) -> int | None:
+        """Return the descriptor that is readable when the process has ended, None without one."""
+        return self._pidfd
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What the supervisor's board tells of this child."""
+        return {
+            "state": self.policy.state.value,
+            "pid": self.pid,
+            "restarts": dict(self.restarts),
+            "last_reason": self.last_reason,
+        }
+
+    def tick(self, now_s: float) -> None:
+        """Look at the process and do what the policy wants. Never waits."""
+        moved = self._progress() != self._seen_progress
+        if moved:
+            self._seen_progress = self._progress()
+        exited = self._reap()
+        before = self.policy.state
+        action = self.policy.tick(now_s, progress=moved, exited=exited)
+        if before is State.STARTING and self.policy.state is State.RUNNING:
+            _log.info("%s is ready (pid %s)", self.name, self.pid)
+        if exited:
+            self._tell_exit(now_s)
+        self._act(action)
+
+    def stop(self, now_s: float) -> None:
+        """Stop the process for good."""
+        self._act(self.policy.stop(now_s))
+
+    def restart(self, now_s: float) -> None:
+        """Stop the process and start it again."""
+        self._act(self.policy.restart(now_s))
+
+    def _act(self, action: Action) -> None:
+        if action is Action.SPAWN:
+            self._spawn()
+        elif action is Action.STOP:
+            self._signal(signal.SIGTERM)
+        elif action is Action.ABORT:
+            self._hung = f"hung: no progress for {self.policy.limits.progress_s:g} s"
+            _log.error("%s (pid %s) %s; its stacks follow", self.name, self.pid, self._hung)
+            self._signal(signal.SIGUSR1)
+        elif action is Action.KILL:
+            self._kill_group()
+        elif action is Action.REPORT_STUCK:
+            _log.error(
+                "%s (pid %s) does not end after SIGKILL (kernel: %s); nothing is started in its "
+                "place, and a reboot may be needed",
+                self.name,
+                self.pid,
+                self._wchan(),
+            )
+
+    def _spawn(self) -> None:
+        search_path = os.environ.get("PYTHONPATH")
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), search_path))),
+            SUPERVISOR_PID: str(os.getpid()),
+        }
+        self._hung = None
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            pass_fds=self._descriptors,
+            start_new_session=True,
+            env=environment,
+        )
+        self.pid = self._process.pid
+        self._pidfd = os.pidfd_open(self.pid)
+
+    def _reap(self) -> bool:
+        """Tell whether the process has ended; only then are its locks certainly free."""
+        if self._process is None or self._process.poll() is None:
+            return False
+        self.exit_code = self._process.returncode
+        self._process, self.pid = None, None
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+        return True
+
+    def _tell_exit(self, now_s: float) -> None:
+        if self.policy.state is State.DONE:
+            _log.info("%s has stopped", self.name)
+            return
+        self.last_reason = self._hung or _in_words(self.exit_code)
+        self.restarts[self.last_reason] += 1
+        _log.warning(
+            "%s ended: %s; next start in %.2f s", self.name, self.last_reason, self.policy.deadline_s - now_s
+        )
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _kill_group(self) -> None:
+        if self.pid is not None:
+            _log.warning("%s (pid %s) is killed", self.name, self.pid)
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _wchan(self) -> str:
+        try:
+            return Path(f"/proc/{self.pid}/wchan").read_text() or "unknown"
+        except OSError:
+            return "unknown"
+
+
+def _in_words(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "unknown"
+    if exit_code < 0:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    return f"{_EXIT_CODES.get(exit_code, 'ended by itself')} (exit {exit_code})"

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""When a child process is started, stopped, aborted and killed. Pure: time is an argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class State(Enum):
+    """Where a child process stands.
+
+    | state    | event → next |
+    |----------|--------------|
+    | STARTING | progress → RUNNING; exit → BACKOFF; deadline → ABORTING; stop, restart → STOPPING |
+    | RUNNING  | the same; progress sets the deadline anew |
+    | STOPPING | exit → BACKOFF, or DONE if it is to stay away; deadline → KILLING |
+    | ABORTING | the same |
+    | KILLING  | the same, but deadline → STUCK |
+    | STUCK    | the same, but deadline → STUCK: reported again |
+    | BACKOFF  | deadline → STARTING; stop → DONE |
+    | DONE     | |
+    """
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    ABORTING = "aborting"
+    KILLING = "killing"
+    STUCK = "stuck"
+    BACKOFF = "backoff"
+    DONE = "done"
+
+
+class Event(Enum):
+    """What can happen to it."""
+
+    PROGRESS = "progress"
+    EXIT = "exit"
+    DEADLINE = "deadline"
+    STOP = "stop"
+    RESTART = "restart"
+
+
+class Action(Enum):
+    """What the supervisor must do now."""
+
+    NOTHING = "nothing"
+    SPAWN = "spawn"
+    STOP = "stop"
+    ABORT = "abort"
+    KILL = "kill"
+    REPORT_STUCK = "report stuck"
+
+
+_GOING = (State.STOPPING, State.ABORTING, State.KILLING, State.STUCK)
+
+ARROWS: dict[tuple[State, Event], State] = {
+    (State.STARTING, Event.PROGRESS): State.RUNNING,
+    (State.STARTING, Event.DEADLINE): State.ABORTING,
+    (State.STARTING, Event.STOP): State.STOPPING,
+    (State.STARTING, Event.RESTART): State.STOPPING,
+    (State.STARTING, Event.EXIT): State.BACKOFF,
+    (State.RUNNING, Event.PROGRESS): State.RUNNING,
+    (State.RUNNING, Event.DEADLINE): State.ABORTING,
+    (State.RUNNING, Event.STOP): State.STOPPING,
+    (State.RUNNING, Event.RESTART): State.STOPPING,
+    (State.RUNNING, Event.EXIT): State.BACKOFF,
+    (State.STOPPING, Event.DEADLINE): State.KILLING,
+    (State.ABORTING, Event.DEADLINE): State.KILLING,
+    (State.KILLING, Event.DEADLINE): State.STUCK,
+    (State.STUCK, Event.DEADLINE): State.STUCK,
+    **{(state, Event.EXIT): State.BACKOFF for state in _GOING},
+    (State.BACKOFF, Event.DEADLINE): State.STARTING,
+    (State.BACKOFF, Event.STOP): State.DONE,
+}
+"""Where an event leads; what is not listed changes nothing."""
+
+ON_ENTRY: dict[State, Action] = {
+    State.STARTING: Action.SPAWN,
+    State.STOPPING: Action.STOP,
+    State.ABORTING: Action.ABORT,
+    State.KILLING: Action.KILL,
+    State.STUCK: Action.REPORT_STUCK,
+}
+"""What entering a state demands."""
+
+STOPPING_S, ABORTING_S, KILLING_S, STUCK_S = 2.0, 0.3, 5.0, 60.0
+BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.25, 30.0
+HEALTHY_S = 60.0
+"""After so long with progress the backoff begins anew."""
+
+
+@dataclass
+class Limits:
+    """How long a child may go without progress, in seconds."""
+
+    first_progress_s: float
+    progress_s: float
+
+
+class RestartPolicy:
+    """One child's state. Ask `tick` often, and do what it answers."""
+
+    def __init__(self, limits: Limits, now_s: float) -> None:
+        """Begin with a first start that is due at once."""
+        self.limits = limits
+        self.state = State.BACKOFF
+        self.deadline_s = now_s
+        self._backoff_s = BACKOFF_FIRST_S
+        self._running_since_s: float | None = None
+        self._stays_away = False
+
+    def tick(self, now_s: float, *, progress: bool = False, exited: bool = False) -> Action:
+        """Take what the child did since the last tick; return what to do."""
+        if exited:
+            return self._take(Event.EXIT, now_s)
+        if progress:
+            return self._take(Event.PROGRESS, now_s)
+        if now_s >= self.deadline_s:
+            return self._take(Event.DEADLINE, now_s)
+        return Action.NOTHING
+
+    def stop(self, now_s: float) -> Action:
+        """Stop the child for good."""
+        self._stays_away = True
+        return self._take(Event.STOP, now_s)
+
+    def restart(self, now_s: float) -> Action:
+        """Stop the child and start it again."""
+        return self._take(Event.RESTART, now_s)
+
+    def _take(self, event: Event, now_s: float) -> Action:
+        before, after = self.state, ARROWS.get((self.state, event))
+        if after is None:
+            return Action.NOTHING
+        if after is State.BACKOFF and self._stays_away:
+            after = State.DONE
+        self.state = after
+        self.deadline_s = now_s + self._time_in(after, before, now_s)
+        if before is after and event is Event.PROGRESS:
+            return Action.NOTHING
+        return ON_ENTRY.get(after, Action.NOTHING)
+
+    def _time_in(self, state: State, before: State, now_s: float) -> float:
+        """Return how long the child may stay in the state that it enters."""
+        if state is State.RUNNING:
+            if before is State.STARTING:
+                self._running_since_s = now_s
+            return self.limits.progress_s
+        if state is State.BACKOFF:
+            return self._next_backoff_s(now_s)
+        return {
+            State.STARTING: self.limits.first_progress_s,
+            State.STOPPING: STOPPING_S,
+            State.ABORTING: ABORTING_S,
+            State.KILLING: KILLING_S,
+            State.STUCK: STUCK_S,
+            State.DONE: float("inf"),
+        }[state]
+
+    def _next_backoff_s(self, now_s: float) -> float:
+        since_s, self._running_since_s = self._running_since_s, None
+        if since_s is not None and now_s - since_s >= HEALTHY_S:
+            self._backoff_s = BACKOFF_FIRST_S
+        backoff_s = self._backoff_s
+        self._backoff_s = min(2 * backoff_s, BACKOFF_MOST_S)
+        return backoff_s

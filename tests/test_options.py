@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from capture_proc.options import CaptureOptions, DrillOrder, stall_timeout_or_default
+from proc_start.options import OptionsError, number, option, options_of, read_command_line
+from server_proc.options import ServerOptions
+from supervisor_proc.options import Address, SupervisorOptions
+
+
+@dataclass(frozen=True)
+class Table:
+    speed_m: int = option("5", expects="metres from 1 to 9", help="100% speed", parse=number(int, 1, 9))
+    name: str = option("car", expects="a name", help="who", parse=str)
+
+
+def faults_of(*argv: str) -> tuple[str, ...]:
+    with pytest.raises(OptionsError) as caught:
+        read_command_line(argv, SupervisorOptions, CaptureOptions, ServerOptions, program="p", about="a")
+    return caught.value.faults
+
+
+def test_what_is_not_typed_has_its_default() -> None:
+    line = read_command_line(["--speed-m", "7"], Table, program="p", about="a")
+    assert line.table(Table) == Table(speed_m=7, name="car")
+
+
+def test_only_what_was_typed_is_passed_on() -> None:
+    line = read_command_line(["--name=x y", "--speed-m", "3"], Table, program="p", about="a")
+    assert line.argv(Table) == ["--speed-m=3", "--name=x y"]
+
+
+def test_every_fault_is_told_at_once_with_what_was_expected() -> None:
+    """A person who mends one fault must not be sent to the next."""
+    assert faults_of(
+        "--size", "640", "--fps=fast", "--quality", "--listn", "1", "--max-viewers=0", "--instance=A-b"
+    ) == (
+        "'--listn' is no option; did you mean --listen?",
+        "'1' is no option; see --help",
+        "--size expects WIDTHxHEIGHT in even pixels from 16 to 8192, such as 640x480; '640' came",
+        "--fps expects frames a second from 0.1 to 240; 'fast' came",
+        "--quality expects a JPEG quality from 1 to 100; nothing came",
+        "--max-viewers expects a number of viewers from 1 to 10000; '0' came",
+        "--instance expects 1 to 32 of a-z, 0-9 and _; 'A-b' came",
+    )
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--listen=5000"], ["--listen=:5000"], ["--listen=h:99999"], ["--listen=::1:5000"],
+        ["--size=641x480"], ["--size=8x8"], ["--size=640×480"], ["--fps=0"], ["--fps=nan"],
+        ["--camera=/no/such.avi"], ["--camera=a.b:"], ["--drill=nap"], ["--drill=hang@0"],
+        ["--drill=hang@"], ["--stall-timeout-s=0.1"], ["--slot-bytes=9"], ["--quality=101"],
+        ["--frames-fd=3"], ["words"],
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_one_fault(argv: list[str]) -> None:
+    assert len(faults_of(*argv)) == 1
+
+
+def test_values_are_read_as_a_person_means_them() -> None:
+    line = read_command_line(
+        ["--listen=[::]:80", "--size=1280x720", "--drill=hang@9", "--camera=mine:Cam", "--fps=auto"],
+        SupervisorOptions, CaptureOptions, program="p", about="a",
+    )  # fmt: skip
+    assert line.table(SupervisorOptions).listen == Address("::", 80)
+    capture = line.table(CaptureOptions)
+    assert (capture.size, capture.fps) == ((1280, 720), None)
+    assert capture.drill == DrillOrder("hang", 9)
+
+
+def test_the_stall_limit_follows_the_frame_rate() -> None:
+    assert stall_timeout_or_default(None, 0.05) == 2.0
+    assert stall_timeout_or_default(None, 1.0) == 8.0
+    assert stall_timeout_or_default(5.0, 1.0) == 5.0
+
+
+def test_help_prints_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        read_command_line(["--help"], Table, program="p", about="a")
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert all(flag in told for flag in options_of(Table))
+    assert "100% speed (default: 5)" in told

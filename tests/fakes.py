@@ -38,9 +38,7 @@ class FakeCamera:
     name = "fake camera"
     period_s = 0.05
 
-    def __init__(
-        self, script: Iterable[Pixels | Picture | Exception | None], clock: FakeClock
-    ) -> None:
+    def __init__(self, script: Iterable[Pixels | Picture | Exception | None], clock: FakeClock) -> None:
         self._script = iter(script)
         self._clock = clock
         self.closed = False

@@ -52,7 +52,7 @@ def test_every_fault_is_told_at_once_with_what_was_expected() -> None:
     "argv",
     [
         ["--listen=5000"], ["--listen=:5000"], ["--listen=h:99999"], ["--listen=::1:5000"],
-        ["--size=641x480"], ["--size=8x8"], ["--size=640×480"], ["--fps=0"], ["--fps=nan"],
+        ["--size=641x480"], ["--size=8x8"], ["--size=640*480"], ["--fps=0"], ["--fps=nan"],
         ["--camera=/no/such.avi"], ["--camera=a.b:"], ["--drill=nap"], ["--drill=hang@0"],
         ["--drill=hang@"], ["--stall-timeout-s=0.1"], ["--slot-bytes=9"], ["--quality=101"],
         ["--frames-fd=3"], ["words"],

@@ -169,13 +169,9 @@ def _chaos(descriptor: int, *, locks: bool) -> tuple[int, int]:
     """Read while writers are killed at random; return how many payloads were read, and torn."""
     chance = random.Random(7)
     command = [sys.executable, "-m", "tests.ring_chaos", str(descriptor), "on" if locks else "off"]
-    reader = subprocess.Popen(
-        [*command, "read"], pass_fds=[descriptor], stdout=subprocess.PIPE, text=True
-    )
+    reader = subprocess.Popen([*command, "read"], pass_fds=[descriptor], stdout=subprocess.PIPE, text=True)
     while reader.poll() is None:
-        writer = subprocess.Popen(
-            [*command, "write", str(chance.randrange(1, 200))], pass_fds=[descriptor]
-        )
+        writer = subprocess.Popen([*command, "write", str(chance.randrange(1, 200))], pass_fds=[descriptor])
         writer.wait(60)  # it kills itself in the middle of something
     assert reader.stdout is not None
     assert reader.returncode == 0

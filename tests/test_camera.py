@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from capture_proc import camera
+from capture_proc.camera import CameraChoiceError, CameraSettings, open_camera
+
+
+def test_auto_shows_the_pattern_where_there_is_no_camera_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert importlib.util.find_spec("picamera2") is None, "this machine has picamera2"
+    opened = open_camera("auto", CameraSettings())
+    assert opened.name == "test pattern 640x480"
+    assert "showing the moving test pattern" in caplog.text
+
+
+def test_a_raspberry_pi_is_known_by_its_device_tree(tmp_path: Path) -> None:
+    """On a robot a moving test picture would mislead its driver."""
+    model = tmp_path / "model"
+    assert not camera._is_raspberry_pi(model)
+    model.write_text("Raspberry Pi 5 Model B Rev 1.0\0")
+    assert camera._is_raspberry_pi(model)
+
+
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        ("no_such_module:Camera", "there is no module 'no_such_module'; check its name"),
+        ("tests.fakes:NoSuchClass", "has no class 'NoSuchClass'; check its name"),
+    ],
+)
+def test_a_class_that_is_not_there_is_told_in_a_sentence(choice: str, sentence: str) -> None:
+    with pytest.raises(CameraChoiceError, match=sentence):
+        open_camera(choice, CameraSettings())
+
+
+def test_a_class_of_somebodys_own_gets_what_was_asked_for() -> None:
+    settings = CameraSettings((320, 240), 10)
+    opened = open_camera("capture_proc.pattern_camera:PatternCamera", settings)
+    assert opened.name == "test pattern 320x240"
+    assert opened.period_s == 0.1

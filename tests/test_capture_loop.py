@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import pytest
+
+from capture_proc.camera import CameraChoiceError, Picture
+from capture_proc.capture_loop import CaptureLoop, StalledError
+from capture_proc.jpeg import to_jpeg
+from shm_ring.frame import Frame
+from shm_ring.ring import Published
+from tests.fakes import FakeCamera, FakeClock, FakeSink, jpeg_of, noise, rgb
+
+
+class Rig:
+    """A loop with a fake around it on every side."""
+
+    def __init__(self, *script: Any, most_bytes: int = 1 << 20) -> None:
+        self.clock = FakeClock()
+        self.sink = FakeSink(most_bytes)
+        self.reports: list[dict[str, Any]] = []
+        self.loop = CaptureLoop(
+            FakeCamera(script, self.clock),
+            partial(to_jpeg, quality=80),
+            self.sink,
+            clock=self.clock,
+            stall_timeout_s=2.0,
+            report=self.reports.append,
+        )
+
+    def run_to_the_stall(self) -> str:
+        with pytest.raises(StalledError) as stalled:
+            self.loop.run(lambda: False)
+        return str(stalled.value)
+
+    @property
+    def frames(self) -> list[Frame]:
+        published = (Published(1, 1, facts, payload) for payload, facts in self.sink.frames)
+        return [Frame.of(one) for one in published]
+
+
+def test_pictures_become_frames_with_their_facts() -> None:
+    rig = Rig(rgb(), rgb())
+    rig.run_to_the_stall()
+    facts = rig.frames[0].facts
+    assert (facts.width_px, facts.height_px) == (64, 48)
+    assert facts.captured_ns == 1000_050_000_000
+    assert facts.captured_unix_ns == facts.captured_ns + 1_700_000_000 * 10**9
+    assert [frame.facts.captured_ns for frame in rig.frames] == [1000_050_000_000, 1000_100_000_000]
+
+
+def test_capture_times_of_another_clock_are_converted() -> None:
+    """libcamera counts on the boot clock, which goes on while the machine sleeps."""
+    rig = Rig(Picture(rgb(), 6000 * 10**9, time.CLOCK_BOOTTIME))
+    rig.run_to_the_stall()
+    assert rig.frames[0].facts.captured_ns == 1000 * 10**9
+
+
+def test_a_camera_that_gives_no_new_picture_is_a_stall() -> None:
+    """The old app froze here for good, and a person restarted it."""
+    rig = Rig(rgb(), rgb())
+    assert rig.run_to_the_stall() == "fake camera: no new frame for 2 s after 2 frames"
+    assert rig.clock.now_ns / 1e9 == pytest.approx(1000 + 0.1 + 2.0, abs=0.3)
+
+
+def test_a_picture_that_comes_again_is_no_frame_and_no_progress() -> None:
+    """A wedged camera can hand out the same buffer for ever."""
+    same = Picture(rgb(), 1000 * 10**9)
+    rig = Rig(*[same] * 200)
+    assert "not_newer" in rig.run_to_the_stall()
+    assert len(rig.frames) == 1
+
+
+def test_unusable_pictures_are_dropped_counted_and_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    truncated = jpeg_of(noise())[:1000]
+    rig = Rig(rgb(), truncated, b"", truncated, rgb())
+    rig.run_to_the_stall()
+    assert len(rig.frames) == 2
+    assert caplog.text.count("a picture was dropped") == 1
+    assert rig.reports[-1]["dropped"] == {"unusable": 3}
+
+
+def test_a_picture_of_another_size_is_dropped() -> None:
+    """Viewers must see one size: recorders and Chromium break on a change."""
+    rig = Rig(rgb(size=(64, 48)), rgb(size=(32, 24)), rgb(size=(64, 48)))
+    rig.run_to_the_stall()
+    assert len(rig.frames) == 2
+
+
+def test_a_frame_too_large_for_a_slot_is_dropped_and_told_with_the_cure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    large, small = jpeg_of(noise(), 100), jpeg_of(rgb())
+    rig = Rig(small, large, large, small, most_bytes=len(small) + 100)
+    rig.run_to_the_stall()
+    assert len(rig.frames) == 2
+    cure = f"frame of {len(large)} bytes does not fit a slot of {len(small) + 100}; raise --slot-bytes or"
+    assert caplog.text.count(cure) == 1
+
+
+def test_a_first_frame_that_fits_no_slot_is_a_wrong_choice() -> None:
+    """Nothing would ever be seen, so it is told at once and not tried again."""
+    rig = Rig(noise(), most_bytes=100)
+    with pytest.raises(CameraChoiceError, match="raise --slot-bytes or lower --quality"):
+        rig.loop.run(lambda: False)
+
+
+def test_it_stops_when_asked() -> None:
+    rig = Rig(*[rgb()] * 100)
+    rig.loop.run(lambda: len(rig.sink.frames) >= 3)
+    assert len(rig.frames) == 3
+
+
+def test_it_reports_how_many_frames_a_second_came() -> None:
+    rig = Rig(*[rgb()] * 60)
+    rig.run_to_the_stall()
+    assert rig.reports[0]["fps"] == 0, "the stall limit is known before the first frame"
+    assert rig.reports[0]["stall_timeout_s"] == 2.0
+    assert rig.reports[2]["fps"] == pytest.approx(20, abs=0.5)
+    assert rig.reports[2]["size"] == (64, 48)
+
+
+def test_what_a_camera_raises_is_not_hidden() -> None:
+    rig = Rig(rgb(), RuntimeError("sensor on fire"))
+    with pytest.raises(RuntimeError, match="sensor on fire"):
+        rig.loop.run(lambda: False)

@@ -64,7 +64,7 @@ def cpu_ns(pid: int) -> int:
 
 def measure(port: int, path: str, pid: int, viewers: int, seconds: int) -> Cost:
     """Let `viewers` watch for `seconds`; return the CPU time of process `pid` per delivered frame."""
-    command = [*ON_LOAD_CORE, BUILD / "mjload", "--url", f"127.0.0.1:{port}{path}",
+    command = [*ON_LOAD_CORE, str(BUILD / "mjload"), "--url", f"127.0.0.1:{port}{path}",
                "--clients", str(viewers), "--seconds", str(seconds), "--warmup", "2"]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
         assert load.stdout is not None
@@ -81,9 +81,17 @@ def measure(port: int, path: str, pid: int, viewers: int, seconds: int) -> Cost:
 @contextmanager
 def floor(frames: Path) -> Iterator[int]:
     """Run the floor; yield its pid."""
-    command = [*ON_SERVER_CORE, BUILD / "floor", frames, "--port", str(FLOOR_PORT), "--fps", str(FPS)]
+    command = [
+        *ON_SERVER_CORE,
+        str(BUILD / "floor"),
+        str(frames),
+        "--port",
+        str(FLOOR_PORT),
+        "--fps",
+        str(FPS),
+    ]
     with subprocess.Popen(command) as process:
-        _wait_for(lambda: socket.create_connection(("127.0.0.1", FLOOR_PORT)).close() is None)
+        _wait_for(lambda: socket.create_connection(("127.0.0.1", FLOOR_PORT)))
         yield process.pid
         process.kill()
 

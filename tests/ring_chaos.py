@@ -53,7 +53,7 @@ def read(descriptor: int) -> None:
 if __name__ == "__main__":
     _, descriptor_text, locks, role, *rest = sys.argv
     if locks == "off":
-        fcntl.lockf = lambda *_: None  # type: ignore[assignment]
+        fcntl.lockf = lambda *_: None
     if role == "read":
         read(int(descriptor_text))
     else:

@@ -8,12 +8,12 @@ import time
 import numpy as np
 import pytest
 
-from capture_proc.camera import CameraSettings, NoCameraError, Yuv420
+from capture_proc.camera import CameraSettings, NoCameraError, Plane, Yuv420
 from capture_proc.picamera2_camera import Picamera2Camera, yuv420_planes
 from tests.fakes import FakePicamera2Library, FakeRequest
 
 
-def _buffer(size: tuple[int, int], stride: int) -> np.ndarray:  # type: ignore[type-arg]
+def _buffer(size: tuple[int, int], stride: int) -> Plane:
     """Return a YUV420 buffer whose Y is 1, U 2, V 3 and padding 99."""
     width, height = size
     flat = np.full(stride * height * 3 // 2, 99, dtype=np.uint8)

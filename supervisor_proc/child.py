@@ -57,7 +57,7 @@ class Child:
         self._seen_progress = progress()
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
-        self._hung: str | None = None
+        self._cause: str | None = None
 
     def fileno(self) -> int | None:
         """Return the descriptor that is readable when the process has ended, None without one."""
@@ -93,6 +93,7 @@ class Child:
 
     def restart(self, now_s: float) -> None:
         """Stop the process and start it again."""
+        self._cause = "restart asked for"
         self._act(self.policy.restart(now_s))
 
     def _act(self, action: Action) -> None:
@@ -101,8 +102,8 @@ class Child:
         elif action is Action.STOP:
             self._signal(signal.SIGTERM)
         elif action is Action.ABORT:
-            self._hung = f"hung: no progress for {self.policy.limits.progress_s:g} s"
-            _log.error("%s (pid %s) %s; its stacks follow", self.name, self.pid, self._hung)
+            self._cause = f"hung: no progress for {self.policy.limits.progress_s:g} s"
+            _log.error("%s (pid %s) %s; its stacks follow", self.name, self.pid, self._cause)
             self._signal(signal.SIGUSR1)
         elif action is Action.KILL:
             self._kill_group()
@@ -122,7 +123,7 @@ class Child:
             "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), search_path))),
             SUPERVISOR_PID: str(os.getpid()),
         }
-        self._hung = None
+        self._cause = None
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.DEVNULL,
@@ -148,7 +149,7 @@ class Child:
         if self.policy.state is State.DONE:
             _log.info("%s has stopped", self.name)
             return
-        self.last_reason = self._hung or _in_words(self.exit_code)
+        self.last_reason = self._cause or _in_words(self.exit_code)
         self.restarts[self.last_reason] += 1
         _log.warning(
             "%s ended: %s; next start in %.2f s", self.name, self.last_reason, self.policy.deadline_s - now_s

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""A child is a real process; here it is a script that misbehaves as told."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from supervisor_proc.child import Child
+from supervisor_proc.restart_policy import Limits, State
+
+pytestmark = pytest.mark.process
+
+_PACKAGE = """
+import faulthandler, os, signal, sys, time
+from proc_start.tether import tie_to_supervisor
+tie_to_supervisor([])
+how, beat = sys.argv[1], sys.argv[2]
+if how == "deaf":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if how == "exits":
+    sys.exit(75)
+open(beat, "a").write("x")
+time.sleep(60)
+"""
+
+
+class Ward:
+    """A child under test and the time that it is told."""
+
+    def __init__(self, folder: Path, how: str, limits: Limits) -> None:
+        beat = folder / "beat"
+        beat.touch()
+        self.child = Child(
+            "misbehaving",
+            [how, str(beat)],
+            descriptors=(),
+            progress=lambda: beat.stat().st_size,
+            limits=limits,
+            now_s=time.monotonic(),
+        )
+
+    def until(self, *states: State, within_s: float = 15.0) -> None:
+        deadline = time.monotonic() + within_s
+        while self.child.policy.state not in states:
+            assert time.monotonic() < deadline, f"{self.child.policy.state} and not {states}"
+            self.child.tick(time.monotonic())
+            ended = self.child.fileno()
+            select.select([] if ended is None else [ended], [], [], 0.02)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    package = tmp_path / "misbehaving_proc"
+    package.mkdir()
+    (package / "__main__.py").write_text(_PACKAGE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path
+
+
+def test_a_child_is_ready_at_its_first_progress(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    ward = Ward(folder, "well", Limits(10, 60))
+    ward.until(State.RUNNING)
+    assert f"misbehaving is ready (pid {ward.child.pid})" in caplog.text
+    assert ward.child.status["restarts"] == {}
+    ward.child.stop(time.monotonic())
+    ward.until(State.DONE)
+    assert ward.child.exit_code == -signal.SIGTERM
+    assert "misbehaving has stopped" in caplog.text
+
+
+def test_why_a_child_ended_is_told_and_counted(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ward = Ward(folder, "exits", Limits(10, 60))
+    ward.until(State.STARTING)
+    ward.until(State.BACKOFF)
+    assert ward.child.last_reason == "stalled (exit 75)"
+    ward.until(State.STARTING)
+    ward.until(State.BACKOFF)
+    assert ward.child.restarts == {"stalled (exit 75)": 2}
+    assert "misbehaving ended: stalled (exit 75); next start in 0.25 s" in caplog.text
+
+
+def test_a_killed_child_is_started_again(folder: Path) -> None:
+    ward = Ward(folder, "well", Limits(10, 60))
+    ward.until(State.RUNNING)
+    first = ward.child.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    ward.until(State.BACKOFF)
+    assert ward.child.last_reason == "killed by SIGKILL"
+    ward.until(State.RUNNING)
+    assert ward.child.pid != first
+    ward.child.stop(time.monotonic())
+    ward.until(State.DONE)
+
+
+def test_a_hung_child_prints_its_stacks_and_is_started_again(
+    folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    ward = Ward(folder, "well", Limits(10, 0.3))
+    ward.until(State.RUNNING)
+    ward.until(State.ABORTING)
+    ward.until(State.BACKOFF)
+    assert ward.child.last_reason == "hung: no progress for 0.3 s"
+    assert "most recent call first" in capfd.readouterr().err
+    assert "its stacks follow" in caplog.text
+
+
+def test_a_child_that_ignores_sigterm_is_killed(folder: Path) -> None:
+    ward = Ward(folder, "deaf", Limits(10, 60))
+    ward.until(State.RUNNING)
+    ward.child.stop(time.monotonic())
+    ward.until(State.DONE)
+    assert ward.child.exit_code == -signal.SIGKILL
+
+
+def test_a_planned_restart_goes_through_sigterm(folder: Path) -> None:
+    ward = Ward(folder, "well", Limits(10, 60))
+    ward.until(State.RUNNING)
+    ward.child.restart(time.monotonic())
+    ward.until(State.BACKOFF)
+    assert ward.child.last_reason == "restart asked for"
+    ward.until(State.RUNNING)
+    ward.child.stop(time.monotonic())
+    ward.until(State.DONE)
+
+
+def test_the_command_is_this_python() -> None:
+    child = Child("x", ["--y"], descriptors=(), progress=lambda: 0, limits=Limits(1, 1), now_s=0)
+    assert child._command == [sys.executable, "-m", "x_proc", "--y"]

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""One test per arrow of the table, and the times. No process is started here."""
+
+from __future__ import annotations
+
+import pytest
+
+from supervisor_proc.restart_policy import (
+    ABORTING_S,
+    ARROWS,
+    BACKOFF_FIRST_S,
+    BACKOFF_MOST_S,
+    HEALTHY_S,
+    KILLING_S,
+    ON_ENTRY,
+    STOPPING_S,
+    STUCK_S,
+    Action,
+    Event,
+    Limits,
+    RestartPolicy,
+    State,
+)
+
+LIMITS = Limits(first_progress_s=20.0, progress_s=3.0)
+
+PATHS: dict[State, list[Event]] = {
+    State.BACKOFF: [],
+    State.STARTING: [Event.DEADLINE],
+    State.RUNNING: [Event.DEADLINE, Event.PROGRESS],
+    State.STOPPING: [Event.DEADLINE, Event.RESTART],
+    State.ABORTING: [Event.DEADLINE, Event.DEADLINE],
+    State.KILLING: [Event.DEADLINE, Event.DEADLINE, Event.DEADLINE],
+    State.STUCK: [Event.DEADLINE] * 4,
+    State.DONE: [Event.STOP],
+}
+
+
+def happen(policy: RestartPolicy, event: Event, now_s: float) -> Action:
+    if event is Event.STOP:
+        return policy.stop(now_s)
+    if event is Event.RESTART:
+        return policy.restart(now_s)
+    if event is Event.DEADLINE:
+        return policy.tick(policy.deadline_s)
+    return policy.tick(now_s, progress=event is Event.PROGRESS, exited=event is Event.EXIT)
+
+
+def policy_in(state: State) -> RestartPolicy:
+    policy = RestartPolicy(LIMITS, now_s=0.0)
+    for event in PATHS[state]:
+        happen(policy, event, policy.deadline_s)
+    assert policy.state is state
+    return policy
+
+
+@pytest.mark.parametrize(("arrow", "after"), ARROWS.items(), ids=str)
+def test_every_arrow_leads_where_the_table_says(arrow: tuple[State, Event], after: State) -> None:
+    before, event = arrow
+    policy = policy_in(before)
+    action = happen(policy, event, now_s=1000.0)
+    assert policy.state is after
+    stays = before is after and event is Event.PROGRESS
+    assert action is (Action.NOTHING if stays else ON_ENTRY.get(after, Action.NOTHING))
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("event", Event)
+def test_what_is_not_in_the_table_changes_nothing(state: State, event: Event) -> None:
+    if (state, event) in ARROWS or (state is State.DONE and event is Event.DEADLINE):
+        return
+    policy = policy_in(state)
+    assert happen(policy, event, now_s=0.0) is Action.NOTHING
+    assert policy.state is state
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds"),
+    [
+        (State.STARTING, 20.0),
+        (State.RUNNING, 3.0),
+        (State.STOPPING, STOPPING_S),
+        (State.ABORTING, ABORTING_S),
+        (State.KILLING, KILLING_S),
+        (State.STUCK, STUCK_S),
+    ],
+)
+def test_every_state_has_its_time(state: State, seconds: float) -> None:
+    policy = RestartPolicy(LIMITS, now_s=0.0)
+    entered_s = 0.0
+    for event in PATHS[state]:
+        entered_s = policy.deadline_s if event is Event.DEADLINE else entered_s
+        happen(policy, event, entered_s)
+    assert policy.deadline_s - entered_s == pytest.approx(seconds)
+
+
+def test_progress_sets_the_deadline_anew() -> None:
+    policy = policy_in(State.RUNNING)
+    policy.tick(5.0, progress=True)
+    assert policy.deadline_s == 8.0
+    assert policy.tick(7.9) is Action.NOTHING
+    assert policy.tick(8.0) is Action.ABORT
+
+
+def test_the_backoff_doubles_up_to_its_most() -> None:
+    policy, waits = RestartPolicy(LIMITS, now_s=0.0), []
+    for _ in range(10):
+        started_s = policy.deadline_s
+        policy.tick(started_s)
+        policy.tick(started_s, exited=True)
+        waits.append(policy.deadline_s - started_s)
+    assert waits[:4] == pytest.approx([0.25, 0.5, 1.0, 2.0])
+    assert waits[-1] == BACKOFF_MOST_S
+
+
+@pytest.mark.parametrize(("lived_s", "again_s"), [(HEALTHY_S, BACKOFF_FIRST_S), (59.0, 1.0)])
+def test_the_backoff_begins_anew_after_a_healthy_life(lived_s: float, again_s: float) -> None:
+    policy = RestartPolicy(LIMITS, now_s=0.0)
+    for _ in range(2):
+        policy.tick(policy.deadline_s)
+        policy.tick(policy.deadline_s, exited=True)
+    started_s = policy.deadline_s
+    policy.tick(started_s)
+    policy.tick(started_s, progress=True)
+    policy.tick(started_s + lived_s, progress=True)
+    policy.tick(started_s + lived_s, exited=True)
+    assert policy.deadline_s - started_s - lived_s == pytest.approx(again_s)
+
+
+@pytest.mark.parametrize("state", [State.STARTING, State.RUNNING, State.ABORTING, State.KILLING, State.STUCK])
+def test_a_child_that_was_stopped_stays_away(state: State) -> None:
+    policy = policy_in(state)
+    policy.stop(1.0)
+    policy.tick(1.0, exited=True)
+    assert policy.state is State.DONE
+    assert policy.tick(1e9) is Action.NOTHING
+
+
+def test_a_stuck_process_is_never_joined_by_a_second() -> None:
+    """Two capture processes on one camera wedge it for good."""
+    policy = policy_in(State.STUCK)
+    actions = {policy.tick(now_s) for now_s in range(1000)}
+    assert actions == {Action.NOTHING, Action.REPORT_STUCK}

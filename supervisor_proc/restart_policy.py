@@ -115,7 +115,7 @@ class RestartPolicy:
         """Take what the child did since the last tick; return what to do."""
         if exited:
             return self._take(Event.EXIT, now_s)
-        if progress:
+        if progress and (self.state, Event.PROGRESS) in ARROWS:
             return self._take(Event.PROGRESS, now_s)
         if now_s >= self.deadline_s:
             return self._take(Event.DEADLINE, now_s)

@@ -70,7 +70,7 @@ def test_what_is_not_in_the_table_changes_nothing(state: State, event: Event) ->
     if (state, event) in ARROWS or (state is State.DONE and event is Event.DEADLINE):
         return
     policy = policy_in(state)
-    assert happen(policy, event, now_s=0.0) is Action.NOTHING
+    assert happen(policy, event, now_s=-1.0) is Action.NOTHING
     assert policy.state is state
 
 
@@ -100,6 +100,14 @@ def test_progress_sets_the_deadline_anew() -> None:
     assert policy.deadline_s == 8.0
     assert policy.tick(7.9) is Action.NOTHING
     assert policy.tick(8.0) is Action.ABORT
+
+
+@pytest.mark.parametrize("state", [State.STOPPING, State.ABORTING, State.KILLING])
+def test_progress_saves_nobody_who_is_to_go(state: State) -> None:
+    """A capture process that ignores SIGTERM goes on publishing while it is stopped."""
+    policy = policy_in(state)
+    policy.tick(policy.deadline_s, progress=True)
+    assert policy.state is not state
 
 
 def test_the_backoff_doubles_up_to_its_most() -> None:

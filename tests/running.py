@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""A whole Ringcast as real processes, for tests that watch it from outside."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.conditions import eventually
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+_numbers = itertools.count()
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def processes_of(service: Ringcast) -> list[int]:
+    """Return the pids of everything that was started for a service, by its environment."""
+    mark = f"RINGCAST_TEST={service.mark}".encode()
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and mark in (process / "environ").read_bytes().split(b"\0"):
+                found.append(int(process.name))
+        except (OSError, ProcessLookupError):
+            continue
+    return [pid for pid in found if alive(pid)]
+
+
+def in_shared_memory(instance: str) -> list[str]:
+    """Return the names below /dev/shm that are an instance's."""
+    return [path.name for path in Path("/dev/shm").glob(f"ringcast-{instance}-*")]
+
+
+class Ringcast:
+    """One service. Use it as a context: it is stopped at the end, and must then be gone."""
+
+    def __init__(
+        self,
+        *arguments: str,
+        instance: str | None = None,
+        command: Sequence[str] = (sys.executable, "supervisor.py"),
+        cwd: Path = CHECKOUT,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.mark = f"test_{os.getpid()}_{next(_numbers)}"
+        self.instance = instance or self.mark
+        own = [f"--instance={self.instance}", *arguments]
+        if not any(argument.startswith("--listen") for argument in arguments):
+            own.insert(0, "--listen=127.0.0.1:0")
+        whole = [*command, f"ARGS={' '.join(own)}"] if "make" in command[0] else [*command, *own]
+        self.process = subprocess.Popen(
+            whole,
+            cwd=cwd,
+            env={
+                **os.environ,
+                "RINGCAST_TEST": self.mark,
+                "PYTHONPATH": str(CHECKOUT),
+                **(environment or {}),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.exit_code: int | None = None
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.append(line)
+
+    def __enter__(self) -> Ringcast:
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.wait()
+        finally:
+            if failed:
+                print(self.log)
+            for pid in processes_of(self):
+                os.kill(pid, signal.SIGKILL)
+                print(f"pid {pid} survived the service")
+
+    @property
+    def log(self) -> str:
+        """All that was printed so far."""
+        return "".join(self._lines)
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's pid."""
+        return self.process.pid
+
+    @property
+    def port(self) -> int:
+        """The port, once the service has told it."""
+        found = eventually(
+            lambda: re.findall(r"watch at http://[^:]+:(\d+)/", self.log), 20, "a URL in the log"
+        )
+        return int(found[0])
+
+    def wait(self, within_s: float = 10.0) -> int:
+        """Wait for the end; return the exit code."""
+        self.exit_code = self.process.wait(within_s)
+        self._reader.join(within_s)
+        return self.exit_code
+
+    def get(self, path: str, within_s: float = 5.0) -> tuple[int, bytes]:
+        """Ask for `path`; return the status code and the body.
+
+        Where the server dies while it answers, it is asked again, as a browser does; a refused
+        connection is an error.
+        """
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=within_s)
+            try:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                return answer.status, answer.read()
+            except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected):
+                continue
+            finally:
+                connection.close()
+
+    def status(self) -> dict[str, Any]:
+        """What `/status` says."""
+        return dict(json.loads(self.get("/status")[1]))
+
+    def ready(self, within_s: float = 20.0) -> dict[str, Any]:
+        """Wait for a live picture; return the status."""
+        return eventually(lambda: (told := self.status())["ready"] and told, within_s, "a live picture")
+
+    def capture_pid(self) -> int:
+        """The capture process's pid."""
+        return int(self.status()["supervisor"]["capture"]["pid"])
+
+    def server_pid(self) -> int:
+        """The server process's pid."""
+        return int(self.status()["server"]["pid"])

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""A camera death that no viewer's connection notices. Real processes, real connections."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.conditions import eventually
+from tests.footage import PEDESTRIANS
+from tests.mjpeg import Audience, Seen
+from tests.running import Ringcast
+
+pytestmark = pytest.mark.process
+
+VIEWERS = 10
+STALL_S = 2.0
+
+
+def kill(service: Ringcast) -> None:
+    os.kill(service.capture_pid(), signal.SIGKILL)
+
+
+def freeze(service: Ringcast) -> None:
+    os.kill(service.capture_pid(), signal.SIGSTOP)
+
+
+def begin_drill(service: Ringcast) -> None:
+    os.kill(service.capture_pid(), signal.SIGUSR2)
+
+
+@pytest.mark.parametrize(
+    ("harm", "drill", "within_s", "reason"),
+    [
+        (kill, "none", 1.5, "killed by SIGKILL"),
+        (begin_drill, "hang", STALL_S + 1.5, "stalled (exit 75)"),
+        (freeze, "none", STALL_S + 3.0, "hung: no progress for 3 s"),
+        (begin_drill, "block", STALL_S + 3.0, "hung: no progress for 3 s"),
+        (begin_drill, "crash", 1.5, "killed by SIGSEGV"),
+        (begin_drill, "exit", 1.5, "failed (exit 70)"),
+        (begin_drill, "truncated", STALL_S + 1.5, "stalled (exit 75)"),
+    ],
+    ids=["kill", "hang", "freeze", "block", "crash", "exit", "truncated"],
+)
+def test_every_viewer_sees_the_next_new_frame_on_its_old_connection(
+    harm: Callable[[Ringcast], None], drill: str, within_s: float, reason: str
+) -> None:
+    """The app this replaces lost everyone here, and a person restarted it by hand."""
+    with Ringcast(f"--camera={PEDESTRIANS}", f"--drill={drill}", "--fps=20") as service:
+        before = service.ready()
+        with Audience(service.port, VIEWERS) as audience:
+            eventually(lambda: all(len(viewer.frames) > 5 for viewer in audience.viewers))
+            harm(service)
+            harmed_s = time.monotonic()
+            old = before["supervisor"]["capture"]["pid"]
+
+            def restarted() -> bool:
+                return bool(service.status()["supervisor"]["capture"]["restarts"] == {reason: 1})
+
+            eventually(restarted, within_s + 5, f"a restart because it was {reason}")
+            eventually(
+                lambda: all(viewer.frames[-1].at_s > harmed_s + 0.5 for viewer in audience.viewers),
+                within_s + 5,
+            )
+            eventually(lambda: service.status()["supervisor"]["capture"]["state"] == "running")
+            audience.check()
+            for viewer in audience.viewers:
+                gap_s = _longest_gap_s(viewer.frames)
+                assert gap_s < within_s, f"the picture stood still for {gap_s:.2f} s"
+            after = service.ready()
+            assert after["supervisor"]["capture"]["last_reason"] == reason
+            assert after["supervisor"]["capture"]["pid"] != old
+            assert after["frame"]["sequence"] > before["frame"]["sequence"]
+            assert after["viewers"]["count"] == VIEWERS
+            assert after["instance"] == before["instance"]
+
+
+def _longest_gap_s(frames: list[Seen]) -> float:
+    times = [seen.at_s for seen in frames]
+    return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+
+def test_without_restarts_the_stream_would_stand_still() -> None:
+    """The test above can fail: here the supervisor itself is frozen, and nobody restarts the camera."""
+    with Ringcast("--camera=pattern") as service:
+        service.ready()
+        with Audience(service.port, 1) as audience:
+            eventually(lambda: audience.viewers[0].frames)
+            capture = service.capture_pid()
+            os.kill(service.pid, signal.SIGSTOP)
+            try:
+                os.kill(capture, signal.SIGKILL)
+                eventually(lambda: audience.viewers[0].seen[-1].freshness == "repeat")
+                last = audience.viewers[0].seen[-1]
+                eventually(lambda: service.get("/readyz")[0] == 503)
+                assert service.get("/snapshot")[0] == 503, "an old picture is not passed off as live"
+                assert audience.viewers[0].seen[-1] == last
+            finally:
+                os.kill(service.pid, signal.SIGCONT)
+            eventually(lambda: audience.viewers[0].seen[-1].sequence > last.sequence)
+            audience.check()
+
+
+def test_the_camera_is_restarted_when_it_is_asked_for() -> None:
+    with Ringcast("--camera=pattern") as service:
+        service.ready()
+        os.kill(service.pid, signal.SIGUSR1)
+        eventually(lambda: service.status()["supervisor"]["capture"]["restarts"] == {"restart asked for": 1})
+        service.ready()
+
+
+def test_pictures_of_the_wrong_size_never_reach_a_viewer() -> None:
+    with Ringcast("--camera=pattern", "--drill=wrong-size", "--stall-timeout-s=60") as service:
+        service.ready()
+        begin_drill(service)
+        dropped = eventually(lambda: service.status()["dropped"].get("wrong_size", 0))
+        assert dropped > 0
+        assert service.log.count("a picture of 320x240 was dropped: the stream is 640x480") == 1
+
+
+def test_a_slow_camera_goes_on() -> None:
+    with Ringcast("--camera=pattern", "--drill=slow") as service:
+        service.ready()
+        begin_drill(service)
+        eventually(lambda: 0 < (service.status()["camera"] or {"fps": 0})["fps"] < 6)
+        assert service.status()["supervisor"]["capture"]["restarts"] == {}
+
+
+def test_a_capture_process_that_ignores_sigterm_is_killed_at_the_stop() -> None:
+    with Ringcast("--camera=pattern", "--drill=ignore-sigterm@1") as service:
+        service.ready()
+        service.process.send_signal(signal.SIGTERM)
+        assert service.wait(8) == 0
+        assert "is killed" in service.log

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""However the supervisor ends, nothing stays behind and the next start works at once."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.conditions import eventually
+from tests.mjpeg import Audience
+from tests.running import Ringcast, in_shared_memory, processes_of
+
+pytestmark = pytest.mark.process
+
+
+def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works_at_once() -> None:
+    with Ringcast("--camera=pattern") as service:
+        service.ready()
+        port, instance = service.port, service.instance
+        assert len(processes_of(service)) >= 3
+        service.process.kill()
+        eventually(lambda: not processes_of(service), 2, "the end of all its processes")
+        assert in_shared_memory(instance) == []
+    with Ringcast("--camera=pattern", f"--listen=127.0.0.1:{port}", instance=instance) as following:
+        following.ready()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_is_clean_and_its_exit_code_0(number: signal.Signals) -> None:
+    with Ringcast("--camera=pattern") as service:
+        service.ready()
+        with Audience(service.port, 3) as audience:
+            eventually(lambda: all(viewer.frames for viewer in audience.viewers))
+            service.process.send_signal(number)
+            assert service.wait(8) == 0
+            eventually(lambda: all(viewer.ended for viewer in audience.viewers))
+            assert [viewer.fault for viewer in audience.viewers] == [None] * 3, "no part was torn"
+    assert processes_of(service) == []
+    assert in_shared_memory(service.instance) == []
+    assert "Traceback" not in service.log
+    assert service.log.rstrip().endswith("stopped")
+
+
+def test_a_stop_in_the_middle_of_the_start_is_clean_too() -> None:
+    with Ringcast("--camera=pattern") as service:
+        eventually(lambda: len(processes_of(service)) >= 3, what="the children")
+        service.process.send_signal(signal.SIGTERM)
+        assert service.wait(8) == 0
+    assert processes_of(service) == []
+
+
+def test_a_second_start_names_the_first_and_leaves_it_alone() -> None:
+    with Ringcast("--camera=pattern") as service:
+        before = service.ready()
+        with Ringcast("--camera=pattern", instance=service.instance) as second:
+            assert second.wait() == 73
+        lines = second.log.splitlines()
+        assert len(lines) == 1
+        assert f"is running already, as pid {service.pid}; stop that one" in lines[0]
+        after = service.ready()
+        assert after["supervisor"] | {"board_age_s": 0} == before["supervisor"] | {"board_age_s": 0}
+        assert after["frame"]["sequence"] > before["frame"]["sequence"]

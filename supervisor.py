@@ -133,6 +133,7 @@ class Supervisor:
             progress=lambda: self._frames.publishes,
             limits=Limits(_FIRST_FRAME_S, stall_timeout_s + _SUPERVISORS_MARGIN_S),
             now_s=now_s,
+            hopeless=self._is_hopeless,
         )
         self._server = Child(
             "server",
@@ -171,7 +172,7 @@ class Supervisor:
             self._follow_stall_limit()
             for child in self._children:
                 child.tick(now_s)
-            self._end_if_options_are_wrong(now_s)
+            self._end_without_hope(now_s)
             self._tell_when_ready()
             self._write_board(now_s)
         _log.info("stopped")
@@ -203,12 +204,15 @@ class Supervisor:
             limit_s = told.status["stall_timeout_s"] + _SUPERVISORS_MARGIN_S
             self._capture.policy.limits.progress_s = limit_s
 
-    def _end_if_options_are_wrong(self, now_s: float) -> None:
+    def _is_hopeless(self, exit_code: int) -> bool:
         """A wrong option is not tried again; a camera that once gave a frame always is."""
-        never_a_frame = self._frames.publishes == 0
-        if self._capture.exit_code == EX_USAGE and never_a_frame and not self._exit_code:
+        return exit_code == EX_USAGE and self._frames.publishes == 0
+
+    def _end_without_hope(self, now_s: float) -> None:
+        """End the service when the capture process can never work."""
+        if self._capture.policy.state is State.DONE and self._capture.exit_code == EX_USAGE:
             self._exit_code = EX_USAGE
-            self._stop(now_s)
+            self._server.stop(now_s)
 
     def _tell_when_ready(self) -> None:
         if not self._server_was_ready and self._server.policy.state is State.RUNNING:

@@ -20,7 +20,14 @@ _log = logging.getLogger(__name__)
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
-_EXIT_CODES = {64: "wrong options", 69: "no camera", 70: "failed", 73: "another writer", 75: "stalled"}
+_EXIT_CODES = {
+    0: "as asked",
+    64: "wrong options",
+    69: "no camera",
+    70: "failed",
+    73: "another writer",
+    75: "stalled",
+}
 
 
 class Child:
@@ -39,10 +46,12 @@ class Child:
         progress: Callable[[], int],
         limits: Limits,
         now_s: float,
+        hopeless: Callable[[int], bool] = lambda exit_code: False,
     ) -> None:
         """Describe the child `python -m <name>_proc ARGUMENTS`, which inherits `descriptors`.
 
-        `progress` returns a counter; whenever it moved, the child did its work.
+        `progress` returns a counter; whenever it moved, the child did its work. After an exit code
+        that is `hopeless` it is not started again.
         """
         self.name = name
         self.policy = RestartPolicy(limits, now_s)
@@ -54,6 +63,7 @@ class Child:
         self._command = [sys.executable, "-m", f"{name}_proc", *arguments]
         self._descriptors = descriptors
         self._progress = progress
+        self._hopeless = hopeless
         self._seen_progress = progress()
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
@@ -79,6 +89,8 @@ class Child:
         if moved:
             self._seen_progress = self._progress()
         exited = self._reap()
+        if exited and self._hopeless(self.exit_code or 0):
+            self.policy.stop(now_s)
         before = self.policy.state
         action = self.policy.tick(now_s, progress=moved, exited=exited)
         if before is State.STARTING and self.policy.state is State.RUNNING:
@@ -146,10 +158,10 @@ class Child:
         return True
 
     def _tell_exit(self, now_s: float) -> None:
-        if self.policy.state is State.DONE:
-            _log.info("%s has stopped", self.name)
-            return
         self.last_reason = self._cause or _in_words(self.exit_code)
+        if self.policy.state is State.DONE:
+            _log.info("%s has stopped: %s", self.name, self.last_reason)
+            return
         self.restarts[self.last_reason] += 1
         _log.warning(
             "%s ended: %s; next start in %.2f s", self.name, self.last_reason, self.policy.deadline_s - now_s
@@ -176,4 +188,4 @@ def _in_words(exit_code: int | None) -> str:
         return "unknown"
     if exit_code < 0:
         return f"killed by {signal.Signals(-exit_code).name}"
-    return f"{_EXIT_CODES.get(exit_code, 'ended by itself')} (exit {exit_code})"
+    return f"{_EXIT_CODES.get(exit_code, 'ended')} (exit {exit_code})"

@@ -8,6 +8,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,9 @@ time.sleep(60)
 class Ward:
     """A child under test and the time that it is told."""
 
-    def __init__(self, folder: Path, how: str, limits: Limits) -> None:
+    def __init__(
+        self, folder: Path, how: str, limits: Limits, hopeless: Callable[[int], bool] = lambda _: False
+    ) -> None:
         beat = folder / "beat"
         beat.touch()
         self.child = Child(
@@ -44,6 +47,7 @@ class Ward:
             progress=lambda: beat.stat().st_size,
             limits=limits,
             now_s=time.monotonic(),
+            hopeless=hopeless,
         )
 
     def until(self, *states: State, within_s: float = 15.0) -> None:
@@ -73,7 +77,7 @@ def test_a_child_is_ready_at_its_first_progress(folder: Path, caplog: pytest.Log
     ward.child.stop(time.monotonic())
     ward.until(State.DONE)
     assert ward.child.exit_code == -signal.SIGTERM
-    assert "misbehaving has stopped" in caplog.text
+    assert "misbehaving has stopped: killed by SIGTERM" in caplog.text
 
 
 def test_why_a_child_ended_is_told_and_counted(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -85,6 +89,13 @@ def test_why_a_child_ended_is_told_and_counted(folder: Path, caplog: pytest.LogC
     ward.until(State.BACKOFF)
     assert ward.child.restarts == {"stalled (exit 75)": 2}
     assert "misbehaving ended: stalled (exit 75); next start in 0.25 s" in caplog.text
+
+
+def test_a_child_without_hope_is_not_started_again(folder: Path) -> None:
+    """A wrong option would only be told again and again."""
+    ward = Ward(folder, "exits", Limits(10, 60), hopeless=lambda exit_code: exit_code == 75)
+    ward.until(State.DONE)
+    assert ward.child.restarts == {}
 
 
 def test_a_killed_child_is_started_again(folder: Path) -> None:

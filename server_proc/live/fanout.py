@@ -132,13 +132,14 @@ class FanOut:
         events = self._epoll.poll(max(0.0, until_s - self._clock()))
         now_s = self._clock()
         for descriptor, event in events:
-            viewer = self._viewers.get(descriptor)
-            if viewer is not None:
+            if descriptor == self._rings.doorbell.fileno():
+                self._rings.doorbell.quiet()
+                self._show_newest(now_s)
+            elif descriptor == self._wake.fileno():
+                self._wake.quiet()
+                self._welcome(now_s)
+            elif (viewer := self._viewers.get(descriptor)) is not None:
                 self._on_edge(viewer, event, now_s)
-        if self._rings.doorbell.quiet() or now_s >= self._look_due_s:
-            self._show_newest(now_s)
-        if self._wake.quiet():
-            self._welcome(now_s)
         if now_s >= self._repeat_due_s:
             self._repeat(now_s)
         if now_s >= self._look_due_s:
@@ -237,6 +238,7 @@ class FanOut:
 
     def _look(self, now_s: float) -> None:
         self._look_due_s = now_s + _LOOK_S
+        self._show_newest(now_s)  # in case a writer died between its publish and its ringing
         capture = self._rings.capture_board.read()
         self.snapshot = Snapshot(
             frame=self.snapshot.frame,

@@ -14,7 +14,7 @@ import pytest
 from shm_ring.layout import Geometry
 from shm_ring.segment import create_segment
 from tests.conditions import eventually
-from tests.running import CHECKOUT
+from tests.running import CHECKOUT, environment
 
 _names = itertools.count()
 
@@ -45,9 +45,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, folder / name)
     command = ["make", ".venv", "PYTHON=/usr/bin/python3"]
-    with subprocess.Popen(command, cwd=folder, start_new_session=True) as interrupted:
+    with subprocess.Popen(command, cwd=folder, env=environment(), start_new_session=True) as interrupted:
         eventually((folder / ".venv" / "bin" / "python").exists, 60, "the first try's python")
         os.killpg(interrupted.pid, signal.SIGKILL)
     assert not (folder / ".venv" / "installed").exists()
-    subprocess.run(command, cwd=folder, check=True, timeout=600)
+    subprocess.run(command, cwd=folder, env=environment(), check=True, timeout=600)
     return folder

@@ -22,6 +22,14 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 _numbers = itertools.count()
 
 
+def environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment without what a `make` above it put there, with `changes`."""
+    without_make = {
+        name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    return {**without_make, **changes}
+
+
 def alive(pid: int) -> bool:
     """Tell whether a process runs; a zombie does not."""
     try:
@@ -57,7 +65,7 @@ class Ringcast:
         instance: str | None = None,
         command: Sequence[str] = (sys.executable, "supervisor.py"),
         cwd: Path = CHECKOUT,
-        environment: dict[str, str] | None = None,
+        python_path: str = str(CHECKOUT),
     ) -> None:
         self.mark = f"test_{os.getpid()}_{next(_numbers)}"
         self.instance = instance or self.mark
@@ -68,12 +76,7 @@ class Ringcast:
         self.process = subprocess.Popen(
             whole,
             cwd=cwd,
-            env={
-                **os.environ,
-                "RINGCAST_TEST": self.mark,
-                "PYTHONPATH": str(CHECKOUT),
-                **(environment or {}),
-            },
+            env=environment(RINGCAST_TEST=self.mark, PYTHONPATH=python_path),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -129,8 +129,7 @@ def test_a_camera_class_of_somebodys_own_that_fails_is_told_where(tmp_path: Path
     (tmp_path / "broken_camera.py").write_text(
         "class Camera:\n    def __init__(self, settings):\n        self.lens = settings.lens\n"
     )
-    environment = {"PYTHONPATH": f"{CHECKOUT}:{tmp_path}"}
-    with Ringcast("--camera=broken_camera:Camera", environment=environment) as service:
+    with Ringcast("--camera=broken_camera:Camera", python_path=f"{CHECKOUT}:{tmp_path}") as service:
         eventually(lambda: "failed (exit 70)" in service.log)
         assert service.get("/livez")[0] == 200, "the server goes on, and the camera is tried again"
         eventually(lambda: b"last ended: failed (exit 70)" in service.get("/readyz")[1])

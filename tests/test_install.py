@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.running import CHECKOUT
+from tests.running import CHECKOUT, environment
 
 pytestmark = pytest.mark.install
 
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.install
 def _told(folder: Path, python: str) -> tuple[int, str]:
     made = subprocess.run(
         ["make", "run", f"PYTHON={python}"],
-        cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+        cwd=folder, env=environment(), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert "Traceback" not in made.stdout + made.stderr
     return made.returncode, made.stdout
@@ -92,11 +91,10 @@ def test_the_other_supervisor_is_there_and_does_no_harm(clone: Path) -> None:
         cwd="/", capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert seen.startswith("/usr/lib/python3/dist-packages/supervisor/"), "apt install supervisor"
-    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     tests = "TESTS=tests/test_restart_policy.py tests/test_options.py -q"
     made = subprocess.run(
         ["make", "test", tests, "PYTHON=/usr/bin/python3"],
-        cwd=clone, env=environment, capture_output=True, text=True, timeout=100, check=False,
+        cwd=clone, env=environment(), capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stdout
     assert " passed in " in made.stdout
@@ -105,6 +103,6 @@ def test_the_other_supervisor_is_there_and_does_no_harm(clone: Path) -> None:
 def test_a_second_make_installs_nothing(clone: Path) -> None:
     made = subprocess.run(
         ["make", ".venv", "PYTHON=/usr/bin/python3"],
-        cwd=clone, capture_output=True, text=True, timeout=60, check=True,
+        cwd=clone, env=environment(), capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert "Installing" not in made.stdout

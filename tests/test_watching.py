@@ -36,7 +36,7 @@ def service(clone: Path) -> Iterator[Ringcast]:
         *arguments,
         command=("make", "run", "PYTHON=/usr/bin/python3"),
         cwd=clone,
-        environment={"PYTHONPATH": ""},
+        python_path="",
     ) as running:
         supervisor = running.ready()["supervisor"]["pid"]
         yield running

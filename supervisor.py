@@ -24,7 +24,7 @@ from capture_proc.options import (
     stall_timeout_or_default,
 )
 from proc_start.logs import start_logging
-from proc_start.options import EX_USAGE, OptionsError, read_command_line
+from proc_start.options import OptionsError, read_command_line
 from server_proc.options import ServerOptions
 from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.errors import SegmentError
@@ -45,8 +45,6 @@ from supervisor_proc.service import (
 )
 
 _log = logging.getLogger(__name__)
-
-EX_UNAVAILABLE, EX_OSERR, EX_CANTCREAT = 69, 71, 73  # sysexits.h
 
 _TICK_MS = 100
 _BOARD_S = 1.0
@@ -77,16 +75,16 @@ def main(argv: Sequence[str]) -> int:
     except OptionsError as error:
         for fault in error.faults:
             _log.error("%s", fault)
-        return EX_USAGE
+        return os.EX_USAGE
     except AlreadyRunningError as error:
         _log.error("%s", error)
-        return EX_CANTCREAT
+        return os.EX_CANTCREAT
     except ServiceError as error:
         _log.error("%s", error)
-        return EX_UNAVAILABLE
+        return os.EX_UNAVAILABLE
     except SegmentError as error:
         _log.error("%s", error)
-        return EX_OSERR
+        return os.EX_OSERR
     stall_timeout_s = stall_timeout_or_default(capture.stall_timeout_s, 1 / (capture.fps or DEFAULT_FPS))
     return Supervisor(
         listening,
@@ -206,12 +204,12 @@ class Supervisor:
 
     def _is_hopeless(self, exit_code: int) -> bool:
         """A wrong option is not tried again; a camera that once gave a frame always is."""
-        return exit_code == EX_USAGE and self._frames.publishes == 0
+        return exit_code == os.EX_USAGE and self._frames.publishes == 0
 
     def _end_without_hope(self, now_s: float) -> None:
         """End the service when the capture process can never work."""
-        if self._capture.policy.state is State.DONE and self._capture.exit_code == EX_USAGE:
-            self._exit_code = EX_USAGE
+        if self._capture.policy.state is State.DONE and self._capture.exit_code == os.EX_USAGE:
+            self._exit_code = os.EX_USAGE
             self._server.stop(now_s)
 
     def _tell_when_ready(self) -> None:

@@ -13,14 +13,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from capture_proc.camera import Camera, CameraChoiceError, CameraSettings, NoCameraError, open_camera
+from capture_proc.camera import Camera, CameraChoiceError, CameraSettings, NoCameraError
+from capture_proc.camera_choice import open_camera
 from capture_proc.capture_loop import CaptureLoop, FrameSink, StalledError
 from capture_proc.clock import SystemClock
 from capture_proc.drill import DrillCamera
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import CaptureDescriptors, CaptureOptions, stall_timeout_or_default
 from proc_start.logs import start_logging
-from proc_start.options import EX_USAGE, OptionsError, read_command_line
+from proc_start.options import OptionsError, read_command_line
 from proc_start.tether import tie_to_supervisor
 from shm_ring.board import BoardWriter
 from shm_ring.doorbell import Doorbell
@@ -29,11 +30,6 @@ from shm_ring.ring import RingWriter
 from shm_ring.segment import Segment
 
 _log = logging.getLogger(__name__)
-
-EX_UNAVAILABLE = 69  # no camera; these are sysexits.h
-EX_SOFTWARE = 70  # the camera's own code failed
-EX_CANTCREAT = 73  # another process writes this ring
-EX_TEMPFAIL = 75  # the camera stalled
 
 _CLOSE_TIMEOUT_S = 1.0
 
@@ -64,7 +60,7 @@ def main() -> int:
     except OptionsError as error:
         for fault in error.faults:
             _log.error("%s", fault)
-        return EX_USAGE
+        return os.EX_USAGE
     options, given = line.table(CaptureOptions), line.table(CaptureDescriptors)
     inherited = (given.frames_fd, given.board_fd, given.doorbell_fd)
     tie_to_supervisor(descriptor for descriptor in inherited if descriptor is not None)
@@ -73,16 +69,16 @@ def main() -> int:
         return _capture(options, sink, report)
     except (CameraChoiceError, SegmentError) as error:
         _log.error("%s", error)
-        return EX_USAGE
+        return os.EX_USAGE
     except NoCameraError as error:
         _log.error("no camera: %s", error)
-        return EX_UNAVAILABLE
+        return os.EX_UNAVAILABLE
     except WriterAliveError as error:
         _log.error("%s", error)
-        return EX_CANTCREAT
+        return os.EX_CANTCREAT
     except StalledError as error:
         _log.error("stalled: %s", error)
-        return EX_TEMPFAIL
+        return os.EX_TEMPFAIL
     except Exception as error:  # noqa: BLE001  a camera of somebody's own may raise anything
         where = traceback.extract_tb(error.__traceback__)[-1]
         _log.error(
@@ -93,7 +89,7 @@ def main() -> int:
             where.filename,
             where.lineno,
         )
-        return EX_SOFTWARE
+        return os.EX_SOFTWARE
 
 
 def _outlets(

@@ -17,8 +17,6 @@ from capture_proc.options import DrillOrder
 
 _log = logging.getLogger(__name__)
 
-DRILL_EXIT_CODE = 70
-
 
 class DrillCamera:
     """A camera that works until the drill begins: at SIGUSR2, or at its picture N."""
@@ -67,7 +65,7 @@ class DrillCamera:
         if kind == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         if kind == "exit":
-            os._exit(DRILL_EXIT_CODE)
+            os._exit(os.EX_SOFTWARE)
         if kind == "ignore-sigterm":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if kind == "slow":

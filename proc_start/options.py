@@ -13,9 +13,6 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-EX_USAGE = 64
-"""Exit code for options that will never work (sysexits.h)."""
-
 _NOTHING = "\0nothing"
 
 

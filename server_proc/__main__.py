@@ -12,7 +12,7 @@ import threading
 import time
 
 from proc_start.logs import start_logging
-from proc_start.options import EX_USAGE, OptionsError, read_command_line
+from proc_start.options import OptionsError, read_command_line
 from proc_start.tether import tie_to_supervisor
 from server_proc.live.fanout import FanOut, Rings
 from server_proc.options import ServerDescriptors, ServerOptions
@@ -46,11 +46,11 @@ def main() -> int:
     except OptionsError as error:
         for fault in error.faults:
             _log.error("%s", fault)
-        return EX_USAGE
+        return os.EX_USAGE
     options, given = line.table(ServerOptions), line.table(ServerDescriptors)
     if not given.frames_fd:
         _log.error("the server needs the rings of a supervisor; type: python supervisor.py")
-        return EX_USAGE
+        return os.EX_USAGE
     tie_to_supervisor(
         (
             given.listen_fd,
@@ -100,7 +100,7 @@ def _run_or_die(fan_out: FanOut) -> None:
     except BaseException:  # noqa: BLE001  whatever it was: crash-only
         _log.exception("the fan-out ended")
         logging.shutdown()
-        os._exit(70)
+        os._exit(os.EX_SOFTWARE)
 
 
 if __name__ == "__main__":

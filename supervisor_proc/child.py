@@ -21,12 +21,12 @@ _log = logging.getLogger(__name__)
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 _EXIT_CODES = {
-    0: "as asked",
-    64: "wrong options",
-    69: "no camera",
-    70: "failed",
-    73: "another writer",
-    75: "stalled",
+    os.EX_OK: "as asked",
+    os.EX_USAGE: "wrong options",
+    os.EX_UNAVAILABLE: "no camera",
+    os.EX_SOFTWARE: "failed",
+    os.EX_CANTCREAT: "another writer",
+    os.EX_TEMPFAIL: "stalled",
 }
 
 

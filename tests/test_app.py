@@ -9,7 +9,7 @@ from typing import Any
 import falcon.testing
 import pytest
 
-from server_proc.live.fanout import Snapshot
+from server_proc.live.snapshot import Snapshot
 from server_proc.live.ticket import Ticket
 from server_proc.live.viewer import Viewer, ViewerFacts
 from server_proc.web.app import create_app

@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 
 from server_proc.live.freshness import Freshness, due, repeat_after_s
 from server_proc.live.multipart import part, part_facts
+from server_proc.live.snapshot import Snapshot
 from server_proc.live.ticket import Ticket
-from server_proc.live.viewer import GONE, Offer, Viewer, ViewerFacts
-from shm_ring.board import BoardReader, BoardWriter, Reading
+from server_proc.live.viewer import GONE, Offer, Viewer
+from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.doorbell import Doorbell
 from shm_ring.frame import Frame
 from shm_ring.ring import RingReader
@@ -32,19 +33,6 @@ _LOOK_S = 0.25
 _BOARD_S = 1.0
 _FINISH_S = 0.5
 """How long a stop waits for viewers to take the rest of their part."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All that the web side may know, as it was at one moment."""
-
-    frame: Frame | None = None
-    period_s: float = 0.05
-    viewers: tuple[ViewerFacts, ...] = ()
-    capture: Reading | None = None
-    supervisor: Reading | None = None
-    dropped_busy: int = 0
-    dropped_too_big: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import falcon
 
-from server_proc.live.fanout import Snapshot
 from server_proc.live.multipart import CONTENT_TYPE, padded, unix_seconds
+from server_proc.live.snapshot import Snapshot
 from server_proc.live.ticket import Ticket
 from server_proc.web.status import ServiceFacts, age_s, status, why_not_ready
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from server_proc.live.fanout import Snapshot
 from server_proc.live.freshness import stale_after_s
+from server_proc.live.snapshot import Snapshot
 from shm_ring.board import Reading
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from capture_proc import camera
-from capture_proc.camera import CameraChoiceError, CameraSettings, open_camera
+from capture_proc import camera_choice
+from capture_proc.camera import CameraChoiceError, CameraSettings
+from capture_proc.camera_choice import open_camera
 
 
 def test_auto_shows_the_pattern_where_there_is_no_camera_and_says_so(
@@ -22,9 +23,9 @@ def test_auto_shows_the_pattern_where_there_is_no_camera_and_says_so(
 def test_a_raspberry_pi_is_known_by_its_device_tree(tmp_path: Path) -> None:
     """On a robot a moving test picture would mislead its driver."""
     model = tmp_path / "model"
-    assert not camera._is_raspberry_pi(model)
+    assert not camera_choice._is_raspberry_pi(model)
     model.write_text("Raspberry Pi 5 Model B Rev 1.0\0")
-    assert camera._is_raspberry_pi(model)
+    assert camera_choice._is_raspberry_pi(model)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+"""The snapshot: what the fan-out lets the web side know, which touches no ring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server_proc.live.viewer import ViewerFacts
+from shm_ring.board import Reading
+from shm_ring.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that the web side may know, as it was at one moment."""
+
+    frame: Frame | None = None
+    period_s: float = 0.05
+    viewers: tuple[ViewerFacts, ...] = ()
+    capture: Reading | None = None
+    supervisor: Reading | None = None
+    dropped_busy: int = 0
+    dropped_too_big: int = 0

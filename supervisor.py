@@ -48,6 +48,7 @@ _log = logging.getLogger(__name__)
 
 _TICK_MS = 100
 _BOARD_S = 1.0
+_STOP_S = 8.0
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FIRST_FRAME_S, _FIRST_BOARD_S, _SERVER_BOARD_S = 20.0, 10.0, 5.0
 _SUPERVISORS_MARGIN_S = 1.0
@@ -56,6 +57,7 @@ _SUPERVISORS_MARGIN_S = 1.0
 
 def main(argv: Sequence[str]) -> int:
     """Run the service until SIGTERM, SIGINT or SIGHUP; return the exit code."""
+    signals = _signals_as_bytes()
     start_logging("supervisor")
     try:
         line = read_command_line(
@@ -87,6 +89,7 @@ def main(argv: Sequence[str]) -> int:
         return os.EX_OSERR
     stall_timeout_s = stall_timeout_or_default(capture.stall_timeout_s, 1 / (capture.fps or DEFAULT_FPS))
     return Supervisor(
+        signals,
         listening,
         memory,
         capture_arguments=line.argv(CaptureOptions),
@@ -100,6 +103,7 @@ class Supervisor:
 
     def __init__(
         self,
+        signals: int,
         listening: socket.socket,
         memory: SharedMemory,
         *,
@@ -107,7 +111,11 @@ class Supervisor:
         server_arguments: Sequence[str],
         stall_timeout_s: float,
     ) -> None:
-        """Take what was made for the service, and what its children are told."""
+        """Take what was made for the service, and what its children are told.
+
+        `signals` is the descriptor from which the numbers of arrived signals are read.
+        """
+        self._signals = signals
         self._listening = listening
         self._frames = RingReader(Segment(memory.frames_fd))
         self._capture_board = BoardReader(RingReader(Segment(memory.capture_board_fd)))
@@ -116,7 +124,8 @@ class Supervisor:
         self._board_due_s = 0.0
         self._told_on_board: object = None
         self._server_was_ready = False
-        self._exit_code = 0
+        self._exit_code = os.EX_OK
+        self._give_up_s = float("inf")
         now_s = time.monotonic()
         bell_fd = memory.doorbell.fileno()
         self._capture = Child(
@@ -161,11 +170,13 @@ class Supervisor:
 
     def run(self) -> int:
         """Watch the children until the service is stopped; return the exit code."""
-        signals = _signals_as_bytes()
-        while not all(child.policy.state is State.DONE for child in self._children):
-            self._wait(signals)
+        while left := [child for child in self._children if child.policy.state is not State.DONE]:
+            self._wait()
             now_s = time.monotonic()
-            for number in _arrived(signals):
+            if now_s >= self._give_up_s:
+                _log.error("stopped, but still there: %s", ", ".join(f"{it.name} {it.pid}" for it in left))
+                break
+            for number in _arrived(self._signals):
                 self._on_signal(number, now_s)
             self._follow_stall_limit()
             for child in self._children:
@@ -173,12 +184,13 @@ class Supervisor:
             self._end_without_hope(now_s)
             self._tell_when_ready()
             self._write_board(now_s)
-        _log.info("stopped")
+        else:
+            _log.info("stopped")
         return self._exit_code
 
-    def _wait(self, signals: int) -> None:
+    def _wait(self) -> None:
         poll = select.poll()
-        for descriptor in (signals, *(child.fileno() for child in self._children)):
+        for descriptor in (self._signals, *(child.fileno() for child in self._children)):
             if descriptor is not None:
                 poll.register(descriptor, select.POLLIN)
         poll.poll(_TICK_MS)
@@ -186,14 +198,12 @@ class Supervisor:
     def _on_signal(self, number: int, now_s: float) -> None:
         if number in _STOPS:
             _log.info("%s: stopping", signal.Signals(number).name)
-            self._stop(now_s)
+            self._give_up_s = min(self._give_up_s, now_s + _STOP_S)
+            for child in self._children:
+                child.stop(now_s)
         elif number == signal.SIGUSR1:
             _log.info("SIGUSR1: the camera is restarted")
             self._capture.restart(now_s)
-
-    def _stop(self, now_s: float) -> None:
-        for child in self._children:
-            child.stop(now_s)
 
     def _follow_stall_limit(self) -> None:
         """Take the stall limit from capture's board: it follows from the footage's own frame rate."""
@@ -221,8 +231,8 @@ class Supervisor:
     def _write_board(self, now_s: float) -> None:
         status = {
             "pid": os.getpid(),
-            "capture": self._capture.status,
-            "server": self._server.status,
+            "capture": self._capture.status(now_s),
+            "server": self._server.status(now_s),
         }
         if status != self._told_on_board or now_s >= self._board_due_s:
             self._board.write(status)

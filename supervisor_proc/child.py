@@ -73,14 +73,15 @@ class Child:
         """Return the descriptor that is readable when the process has ended, None without one."""
         return self._pidfd
 
-    @property
-    def status(self) -> dict[str, Any]:
-        """What the supervisor's board tells of this child."""
+    def status(self, now_s: float) -> dict[str, Any]:
+        """Return what the supervisor's board tells of this child."""
+        waits = self.policy.state is State.BACKOFF
         return {
             "state": self.policy.state.value,
             "pid": self.pid,
             "restarts": dict(self.restarts),
             "last_reason": self.last_reason,
+            "next_start_in_s": round(max(0.0, self.policy.deadline_s - now_s), 1) if waits else None,
         }
 
     def tick(self, now_s: float) -> None:
@@ -95,26 +96,31 @@ class Child:
         action = self.policy.tick(now_s, progress=moved, exited=exited)
         if before is State.STARTING and self.policy.state is State.RUNNING:
             _log.info("%s is ready (pid %s)", self.name, self.pid)
+        if action is Action.ABORT:
+            limits = self.policy.limits
+            silent_s = limits.first_progress_s if before is State.STARTING else limits.progress_s
+            self._cause = f"hung: no progress for {silent_s:g} s"
         if exited:
             self._tell_exit(now_s)
-        self._act(action)
+        self._act(action, now_s)
 
     def stop(self, now_s: float) -> None:
         """Stop the process for good."""
-        self._act(self.policy.stop(now_s))
+        self._act(self.policy.stop(now_s), now_s)
 
     def restart(self, now_s: float) -> None:
         """Stop the process and start it again."""
-        self._cause = "restart asked for"
-        self._act(self.policy.restart(now_s))
+        action = self.policy.restart(now_s)
+        if action is Action.STOP:
+            self._cause = "restart asked for"
+        self._act(action, now_s)
 
-    def _act(self, action: Action) -> None:
+    def _act(self, action: Action, now_s: float) -> None:
         if action is Action.SPAWN:
-            self._spawn()
+            self._spawn(now_s)
         elif action is Action.STOP:
             self._signal(signal.SIGTERM)
         elif action is Action.ABORT:
-            self._cause = f"hung: no progress for {self.policy.limits.progress_s:g} s"
             _log.error("%s (pid %s) %s; its stacks follow", self.name, self.pid, self._cause)
             self._signal(signal.SIGUSR1)
         elif action is Action.KILL:
@@ -128,7 +134,7 @@ class Child:
                 self._wchan(),
             )
 
-    def _spawn(self) -> None:
+    def _spawn(self, now_s: float) -> None:
         search_path = os.environ.get("PYTHONPATH")
         environment = {
             **os.environ,
@@ -136,13 +142,19 @@ class Child:
             SUPERVISOR_PID: str(os.getpid()),
         }
         self._cause = None
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.DEVNULL,
-            pass_fds=self._descriptors,
-            start_new_session=True,
-            env=environment,
-        )
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                pass_fds=self._descriptors,
+                start_new_session=True,
+                env=environment,
+            )
+        except OSError as error:  # no memory, or no process left
+            self._cause = f"cannot be started: {error.strerror}"
+            self.policy.tick(now_s, exited=True)
+            self._tell_exit(now_s)
+            return
         self.pid = self._process.pid
         self._pidfd = os.pidfd_open(self.pid)
 

@@ -73,7 +73,7 @@ def test_a_child_is_ready_at_its_first_progress(folder: Path, caplog: pytest.Log
     ward = Ward(folder, "well", Limits(10, 60))
     ward.until(State.RUNNING)
     assert f"misbehaving is ready (pid {ward.child.pid})" in caplog.text
-    assert ward.child.status["restarts"] == {}
+    assert ward.child.status(time.monotonic())["restarts"] == {}
     ward.child.stop(time.monotonic())
     ward.until(State.DONE)
     assert ward.child.exit_code == -signal.SIGTERM
@@ -85,6 +85,7 @@ def test_why_a_child_ended_is_told_and_counted(folder: Path, caplog: pytest.LogC
     ward.until(State.STARTING)
     ward.until(State.BACKOFF)
     assert ward.child.last_reason == "stalled (exit 75)"
+    assert 0 < ward.child.status(time.monotonic())["next_start_in_s"] <= 0.3
     ward.until(State.STARTING)
     ward.until(State.BACKOFF)
     assert ward.child.restarts == {"stalled (exit 75)": 2}
@@ -146,3 +147,13 @@ def test_a_planned_restart_goes_through_sigterm(folder: Path) -> None:
 def test_the_command_is_this_python() -> None:
     child = Child("x", ["--y"], descriptors=(), progress=lambda: 0, limits=Limits(1, 1), now_s=0)
     assert child._command == [sys.executable, "-m", "x_proc", "--y"]
+
+
+def test_a_child_that_cannot_be_started_is_tried_again(folder: Path) -> None:
+    """A machine without memory for a moment must not end the service."""
+    ward = Ward(folder, "well", Limits(10, 60))
+    ward.child._command = [str(folder / "no-such-python")]
+    ward.until(State.STARTING, State.BACKOFF)
+    ward.child.tick(time.monotonic() + 1)
+    assert ward.child.last_reason == "cannot be started: No such file or directory"
+    assert ward.child.policy.state is State.BACKOFF

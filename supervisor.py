@@ -24,7 +24,7 @@ from capture_proc.options import (
     stall_timeout_or_default,
 )
 from proc_start.logs import start_logging
-from proc_start.options import OptionsError, read_command_line
+from proc_start.options import read_or_exit
 from server_proc.options import ServerOptions
 from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.errors import SegmentError
@@ -59,25 +59,21 @@ def main(argv: Sequence[str]) -> int:
     """Run the service until SIGTERM, SIGINT or SIGHUP; return the exit code."""
     signals = _signals_as_bytes()
     start_logging("supervisor")
+    line = read_or_exit(
+        argv,
+        SupervisorOptions,
+        CaptureOptions,
+        ServerOptions,
+        program="supervisor.py",
+        about="Live video from a camera to many viewers at once. See README.md.",
+    )
+    options, capture = line.table(SupervisorOptions), line.table(CaptureOptions)
     try:
-        line = read_command_line(
-            argv,
-            SupervisorOptions,
-            CaptureOptions,
-            ServerOptions,
-            program="supervisor.py",
-            about="Live video from a camera to many viewers at once. See README.md.",
-        )
-        options, capture = line.table(SupervisorOptions), line.table(CaptureOptions)
         lock_instance(options.instance)
         listening = listen(options.listen)
         width, height = capture.size or DEFAULT_SIZE
         slot_bytes = options.slot_bytes or max(LEAST_SLOT_BYTES, width * height)
         memory = create_shared_memory(options.instance, slot_bytes)
-    except OptionsError as error:
-        for fault in error.faults:
-            _log.error("%s", fault)
-        return os.EX_USAGE
     except AlreadyRunningError as error:
         _log.error("%s", error)
         return os.EX_CANTCREAT
@@ -127,16 +123,10 @@ class Supervisor:
         self._exit_code = os.EX_OK
         self._give_up_s = float("inf")
         now_s = time.monotonic()
-        bell_fd = memory.doorbell.fileno()
         self._capture = Child(
             "capture",
-            [
-                *capture_arguments,
-                f"--frames-fd={memory.frames_fd}",
-                f"--board-fd={memory.capture_board_fd}",
-                f"--doorbell-fd={bell_fd}",
-            ],
-            descriptors=(memory.frames_fd, memory.capture_board_fd, bell_fd),
+            capture_arguments,
+            descriptors=memory.for_capture(),
             progress=lambda: self._frames.publishes,
             limits=Limits(_FIRST_FRAME_S, stall_timeout_s + _SUPERVISORS_MARGIN_S),
             now_s=now_s,
@@ -144,24 +134,8 @@ class Supervisor:
         )
         self._server = Child(
             "server",
-            [
-                *server_arguments,
-                f"--listen-fd={listening.fileno()}",
-                f"--frames-fd={memory.frames_fd}",
-                f"--doorbell-fd={bell_fd}",
-                f"--capture-board-fd={memory.capture_board_fd}",
-                f"--supervisor-board-fd={memory.supervisor_board_fd}",
-                f"--server-board-fd={memory.server_board_fd}",
-                f"--instance-id={secrets.token_hex(4)}",
-            ],
-            descriptors=(
-                listening.fileno(),
-                memory.frames_fd,
-                bell_fd,
-                memory.capture_board_fd,
-                memory.supervisor_board_fd,
-                memory.server_board_fd,
-            ),
+            [*server_arguments, f"--instance-id={secrets.token_hex(4)}"],
+            descriptors={"--listen-fd": listening.fileno(), **memory.for_server()},
             progress=lambda: server_board.writes,
             limits=Limits(_FIRST_BOARD_S, _SERVER_BOARD_S),
             now_s=now_s,
@@ -198,12 +172,17 @@ class Supervisor:
     def _on_signal(self, number: int, now_s: float) -> None:
         if number in _STOPS:
             _log.info("%s: stopping", signal.Signals(number).name)
-            self._give_up_s = min(self._give_up_s, now_s + _STOP_S)
-            for child in self._children:
-                child.stop(now_s)
+            self._stop(now_s)
         elif number == signal.SIGUSR1:
             _log.info("SIGUSR1: the camera is restarted")
             self._capture.restart(now_s)
+        elif number == signal.SIGUSR2:
+            _log.warning("SIGUSR2 begins a drill in the capture process, which is pid %s", self._capture.pid)
+
+    def _stop(self, now_s: float) -> None:
+        self._give_up_s = min(self._give_up_s, now_s + _STOP_S)
+        for child in self._children:
+            child.stop(now_s)
 
     def _follow_stall_limit(self) -> None:
         """Take the stall limit from capture's board: it follows from the footage's own frame rate."""
@@ -218,9 +197,9 @@ class Supervisor:
 
     def _end_without_hope(self, now_s: float) -> None:
         """End the service when the capture process can never work."""
-        if self._capture.policy.state is State.DONE and self._capture.exit_code == os.EX_USAGE:
+        if self._capture.without_hope and not self._exit_code:
             self._exit_code = os.EX_USAGE
-            self._server.stop(now_s)
+            self._stop(now_s)
 
     def _tell_when_ready(self) -> None:
         if not self._server_was_ready and self._server.policy.state is State.RUNNING:
@@ -231,8 +210,8 @@ class Supervisor:
     def _write_board(self, now_s: float) -> None:
         status = {
             "pid": os.getpid(),
-            "capture": self._capture.status(now_s),
-            "server": self._server.status(now_s),
+            "capture": self._capture.status,
+            "server": self._server.status,
         }
         if status != self._told_on_board or now_s >= self._board_due_s:
             self._board.write(status)
@@ -247,7 +226,7 @@ def _signals_as_bytes() -> int:
     """
     to_read, to_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(to_write, warn_on_full_buffer=False)
-    for number in (*_STOPS, signal.SIGUSR1):
+    for number in (*_STOPS, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda *_: None)
     return to_read
 

@@ -75,6 +75,9 @@ def measure(port: int, path: str, pid: int, viewers: int, seconds: int) -> Cost:
                 marks[word] = cpu_ns(pid)
             last = line
     told = json.loads(last)
+    faults = {name: told[name] for name in ("torn", "backwards", "gone", "silent") if told[name]}
+    if faults or told["frames"] < 0.98 * viewers * FPS * told["seconds"]:
+        sys.exit(f"the load was not served: {faults}, {told['frames']} frames; the machine is too busy")
     return Cost((marks["END"] - marks["BEGIN"]) / 1000 / told["frames"], told)
 
 
@@ -91,9 +94,11 @@ def floor(frames: Path) -> Iterator[int]:
         str(FPS),
     ]
     with subprocess.Popen(command) as process:
-        _wait_for(lambda: socket.create_connection(("127.0.0.1", FLOOR_PORT)))
-        yield process.pid
-        process.kill()
+        try:
+            _wait_for(lambda: socket.create_connection(("127.0.0.1", FLOOR_PORT)))
+            yield process.pid
+        finally:
+            process.kill()
 
 
 @contextmanager
@@ -104,8 +109,10 @@ def ringcast(frames: Path) -> Iterator[int]:
                f"--fps={FPS}", "--max-viewers=10000"]  # fmt: skip
     environment = {**os.environ, "RIG_FRAMES": str(frames)}
     with subprocess.Popen(command, cwd=HERE.parent, env=environment, stderr=subprocess.DEVNULL) as process:
-        yield _wait_for(_server_pid)
-        process.send_signal(signal.SIGTERM)
+        try:
+            yield _wait_for(_server_pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
 
 
 def _server_pid() -> int | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bench.rig_frames import StampedFrames
 from capture_proc.camera import CameraSettings, Picture
-from capture_proc.clock import Pace, SystemClock
+from capture_proc.clock import SystemClock
+from capture_proc.pace import Pace
 
 
 class RigCamera:

@@ -13,7 +13,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from capture_proc.camera import Camera, CameraChoiceError, CameraSettings, NoCameraError
+from capture_proc.camera import (
+    Camera,
+    CameraChoiceError,
+    CameraError,
+    CameraSettings,
+    NoCameraError,
+)
 from capture_proc.camera_choice import open_camera
 from capture_proc.capture_loop import CaptureLoop, FrameSink, StalledError
 from capture_proc.clock import SystemClock
@@ -21,7 +27,7 @@ from capture_proc.drill import DrillCamera
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import CaptureDescriptors, CaptureOptions, stall_timeout_or_default
 from proc_start.logs import start_logging
-from proc_start.options import OptionsError, read_command_line
+from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
 from shm_ring.board import BoardWriter
 from shm_ring.doorbell import Doorbell
@@ -31,40 +37,38 @@ from shm_ring.segment import Segment
 
 _log = logging.getLogger(__name__)
 
-_CLOSE_TIMEOUT_S = 1.0
+_CLOSE_TIMEOUT_S = 0.5
 
 
 class _DryRun:
-    """Takes frames and says how many came: for a capture process without a ring."""
+    """Takes frames and counts them: for a capture process without a ring."""
+
+    def __init__(self) -> None:
+        self.empty = True
 
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
+        self.empty = False
         return 1
 
     @staticmethod
     def report(status: dict[str, Any]) -> None:
         if status["frames"]:
-            _log.info("%(camera)s: %(fps).1f frames a second, %(frames)d so far", status)
+            _log.info("%(name)s: %(fps).1f frames a second, %(frames)d so far", status)
 
 
 def main() -> int:
     """Capture until SIGTERM or SIGINT; return the exit code."""
     start_logging("capture")
-    try:
-        line = read_command_line(
-            sys.argv[1:],
-            CaptureOptions,
-            CaptureDescriptors,
-            program="python -m capture_proc",
-            about="Capture from a camera; without a supervisor, only say how many frames it gives.",
-        )
-    except OptionsError as error:
-        for fault in error.faults:
-            _log.error("%s", fault)
-        return os.EX_USAGE
+    line = read_or_exit(
+        sys.argv[1:],
+        CaptureOptions,
+        CaptureDescriptors,
+        program="python -m capture_proc",
+        about="Capture from a camera; without a supervisor, only say how many frames it gives.",
+    )
     options, given = line.table(CaptureOptions), line.table(CaptureDescriptors)
-    inherited = (given.frames_fd, given.board_fd, given.doorbell_fd)
-    tie_to_supervisor(descriptor for descriptor in inherited if descriptor is not None)
     try:
+        tie_to_supervisor(filter(None, (given.frames_fd, given.board_fd, given.doorbell_fd)))
         sink, report = _outlets(given)
         return _capture(options, sink, report)
     except (CameraChoiceError, SegmentError) as error:
@@ -76,27 +80,22 @@ def main() -> int:
     except WriterAliveError as error:
         _log.error("%s", error)
         return os.EX_CANTCREAT
-    except StalledError as error:
-        _log.error("stalled: %s", error)
-        return os.EX_TEMPFAIL
+    except CameraError as error:
+        _log.error("camera %s: %s", options.camera, error)
+        return os.EX_SOFTWARE
     except Exception as error:  # noqa: BLE001  a camera of somebody's own may raise anything
         where = traceback.extract_tb(error.__traceback__)[-1]
-        _log.error(
-            "camera %s failed: %s: %s (%s, line %s)",
-            options.camera,
-            type(error).__name__,
-            error,
-            where.filename,
-            where.lineno,
-        )
+        what = f"{type(error).__name__}: {error}"
+        _log.error("camera %s failed: %s (%s, line %s)", options.camera, what, where.filename, where.lineno)
         return os.EX_SOFTWARE
 
 
 def _outlets(
     given: CaptureDescriptors,
 ) -> tuple[FrameSink, Callable[[dict[str, Any]], None]]:
-    if given.frames_fd is None or given.board_fd is None or given.doorbell_fd is None:
-        return _DryRun(), _DryRun.report
+    if not given.frames_fd:
+        dry_run = _DryRun()
+        return dry_run, dry_run.report
     frames = RingWriter(Segment(given.frames_fd), [Doorbell(given.doorbell_fd)])
     return frames, BoardWriter(RingWriter(Segment(given.board_fd))).write
 
@@ -107,18 +106,27 @@ def _capture(options: CaptureOptions, sink: FrameSink, report: Callable[[dict[st
         signal.signal(number, lambda *_: stop.set())
     encode = partial(to_jpeg, quality=options.quality)
     camera = open_camera(options.camera, CameraSettings(options.size, options.fps))
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # unless a drill waits for it
     if options.drill is not None:
         camera = DrillCamera(camera, options.drill, lambda pixels: encode(pixels).jpeg)
     _log.info("camera opened: %s", camera.name)
     stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
+    if stall_timeout_s < 2 * camera.period_s:
+        raise CameraChoiceError(
+            f"a stall limit of {stall_timeout_s:g} s is less than two frame periods of "
+            f"{camera.period_s:g} s; raise --stall-timeout-s or --fps"
+        )
     loop = CaptureLoop(
         camera, encode, sink, clock=SystemClock(), stall_timeout_s=stall_timeout_s, report=report
     )
     try:
         loop.run(stop.is_set)
+    except StalledError as error:
+        _log.error("stalled: %s", error)
+        return os.EX_TEMPFAIL
     finally:
         _close(camera)
-    return 0
+    return os.EX_OK
 
 
 def _close(camera: Camera) -> None:

@@ -25,6 +25,10 @@ class NoCameraError(CameraError, LookupError):
     """There is no camera now; there may be one at the next try."""
 
 
+class PixelsError(CameraError, TypeError):
+    """A camera gave something that is no picture."""
+
+
 class CameraChoiceError(CameraError, ValueError):
     """What was chosen by option can never work."""
 

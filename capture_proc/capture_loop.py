@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from capture_proc.camera import Camera, CameraChoiceError, CameraError, Picture, Pixels
+from capture_proc.camera import Camera, CameraChoiceError, CameraError, Picture, Pixels, PixelsError
 from capture_proc.clock import Clock
-from capture_proc.jpeg import Jpeg, UnusableJpegError
+from capture_proc.ready_jpeg import Jpeg, UnusableJpegError
 from shm_ring.errors import TooBigError
 from shm_ring.frame import FrameFacts
 
@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 _LOOK_UP_S = 0.25
 """How long the camera may keep the loop at most, so that it notices a stop."""
 _REPORT_S = 1.0
+_CLOCK_ERROR_NS = 1_000_000_000
+"""A capture time so far ahead of now is no imprecision but of another clock."""
 
 
 class StalledError(CameraError, TimeoutError):
@@ -31,6 +33,10 @@ class StalledError(CameraError, TimeoutError):
 
 class FrameSink(Protocol):
     """Where frames go: the ring, or nowhere in a dry run."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether no frame was ever published, by this process or an earlier one."""
 
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
         """Take one frame; raise TooBigError if it does not fit."""
@@ -73,7 +79,8 @@ class CaptureLoop:
 
         Raises:
             StalledError: no new frame came for the stall limit.
-            CameraChoiceError: the first frame fits no slot.
+            CameraChoiceError: the first frame of all fits no slot.
+            PixelsError: the camera gave no picture but something else.
         """
         self._tell()
         while not stop_asked():
@@ -89,7 +96,20 @@ class CaptureLoop:
         picture = self._camera.next_picture(min(_LOOK_UP_S, self._stall_timeout_s / 4))
         if picture is None:
             return
-        captured_ns = self._to_monotonic(picture)
+        if not isinstance(picture, Picture):
+            raise PixelsError(f"next_picture() gave a {type(picture).__name__}; expected a Picture or None")
+        now_ns = self._clock.monotonic_ns()
+        captured_ns = picture.captured_ns - self._ahead_ns(picture.clock_id)
+        if captured_ns > now_ns + _CLOCK_ERROR_NS:
+            ahead_s = (captured_ns - now_ns) / 1e9
+            self._drop(
+                "from_the_future",
+                "a picture of %.1f s from now was dropped: its captured_ns is "
+                "not of its clock_id, which is CLOCK_MONOTONIC unless said",
+                ahead_s,
+            )
+            return
+        captured_ns = min(captured_ns, now_ns)
         if captured_ns <= self._last_captured_ns:
             self._drop("not_newer", "a picture is no newer than the one before; it was dropped")
             return
@@ -110,15 +130,24 @@ class CaptureLoop:
             return
         self._publish(jpeg, captured_ns)
 
-    def _to_monotonic(self, picture: Picture) -> int:
-        if picture.clock_id == time.CLOCK_MONOTONIC:
-            return picture.captured_ns
-        behind = self._clock.read_ns(picture.clock_id) - self._clock.monotonic_ns()
-        return picture.captured_ns - behind
+    def _ahead_ns(self, clock_id: int) -> int:
+        """Return how far a clock is ahead of CLOCK_MONOTONIC.
+
+        Two clocks cannot be read at once. A process that is held up between the two would be wrong by
+        as much, and times would go back; so the quickest of three readings counts.
+        """
+        if clock_id == time.CLOCK_MONOTONIC:
+            return 0
+        readings = []
+        for _ in range(3):
+            before_ns = self._clock.monotonic_ns()
+            read_ns = self._clock.read_ns(clock_id)
+            took_ns = self._clock.monotonic_ns() - before_ns
+            readings.append((took_ns, read_ns - before_ns - took_ns // 2))
+        return min(readings)[1]
 
     def _publish(self, jpeg: Jpeg, captured_ns: int) -> None:
-        now_ns = self._clock.monotonic_ns()
-        unix_ns = self._clock.read_ns(time.CLOCK_REALTIME) - (now_ns - captured_ns)
+        unix_ns = captured_ns + self._ahead_ns(time.CLOCK_REALTIME)
         facts = FrameFacts(captured_ns, unix_ns, *jpeg.size)
         try:
             sequence = self._sink.publish(jpeg.jpeg, facts.pack())
@@ -127,13 +156,13 @@ class CaptureLoop:
                 f"frame of {error.payload_bytes} bytes does not fit a slot of {error.slot_bytes}; "
                 "raise --slot-bytes or lower --quality"
             )
-            if not self._published:
+            if self._sink.empty:
                 raise CameraChoiceError(cure) from error
             self._drop("too_big", "%s", cure)
             return
         if sequence is not None:
             self._published += 1
-            self._last_frame_ns = now_ns
+            self._last_frame_ns = self._clock.monotonic_ns()
 
     def _drop(self, why: str, message: str, *details: object) -> None:
         self._dropped[why] += 1
@@ -149,7 +178,7 @@ class CaptureLoop:
     def _tell(self) -> None:
         self._report(
             {
-                "camera": self._camera.name,
+                "name": self._camera.name,
                 "size": self._size,
                 "period_s": round(self._camera.period_s, 6),
                 "fps": round(self._fps, 2),

@@ -1,37 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""JPEG: pictures are encoded here, and ready JPEGs are checked and mended.
-
-What leaves this file is whole: one SOI first, one EOI last, baseline, with its Huffman tables and
-without the thumbnail that an EXIF segment may hold. Marker codes are those of ITU-T T.81, table B.1.
-"""
+"""A picture becomes a JPEG. One that comes as a ready JPEG is checked and not encoded again."""
 
 from __future__ import annotations
-
-import functools
-import re
-from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
 
-from capture_proc.camera import Pixels, Yuv420
-
-_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
-_SOF0, _SOF1, _DHT, _SOS, _APP1 = 0xC0, 0xC1, 0xC4, 0xDA, 0xE1
-_SOF_OTHER = frozenset(range(0xC2, 0xD0)) - {_DHT, 0xC8, 0xCC}  # progressive, lossless, arithmetic
-_MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # neither a stuffed 0xFF nor a restart
-
-
-class UnusableJpegError(ValueError):
-    """A ready JPEG cannot be streamed, and not be mended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Jpeg:
-    """A whole JPEG and the (width, height) of its picture in pixels."""
-
-    jpeg: bytes
-    size: tuple[int, int]
+from capture_proc.camera import Pixels, PixelsError, Yuv420
+from capture_proc.ready_jpeg import Jpeg, checked
 
 
 def to_jpeg(pixels: Pixels, quality: int) -> Jpeg:
@@ -39,85 +15,20 @@ def to_jpeg(pixels: Pixels, quality: int) -> Jpeg:
 
     Raises:
         UnusableJpegError: a ready JPEG that is empty, truncated or of another kind.
+        PixelsError: the camera gave something else than `Pixels`.
     """
     if isinstance(pixels, bytes):
         return checked(pixels)
     if isinstance(pixels, Yuv420):
         height, width = pixels.y.shape
         encoded = simplejpeg.encode_jpeg_yuv_planes(pixels.y, pixels.u, pixels.v, quality)
-    else:
-        height, width = pixels.shape[:2]
-        encoded = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality, colorsubsampling="420")
+        return Jpeg(encoded, (width, height))
+    if not isinstance(pixels, np.ndarray) or pixels.shape[2:] != (3,) or pixels.dtype != np.uint8:
+        came = f"{getattr(pixels, 'dtype', '')} {getattr(pixels, 'shape', '')}".strip()
+        raise PixelsError(
+            "expected pixels as Yuv420, as an array (height, width, 3) of uint8, or as bytes of a JPEG; "
+            f"the camera gave {came or type(pixels).__name__}"
+        )
+    height, width = pixels.shape[:2]
+    encoded = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality, colorsubsampling="420")
     return Jpeg(encoded, (width, height))
-
-
-def checked(jpeg: bytes) -> Jpeg:
-    """Check a ready JPEG by its markers, without decoding it, and mend what can be.
-
-    Mended are: what follows the end of the picture (cut off), EXIF (taken out, for its thumbnail is
-    a picture within the picture) and missing Huffman tables, which motion-JPEG cameras leave out
-    (the usual ones of T.81 annex K.3 are put in).
-
-    Raises:
-        UnusableJpegError: it is no whole baseline JPEG.
-    """
-    if not jpeg.startswith(_SOI):
-        raise UnusableJpegError(f"expected a JPEG, got {len(jpeg)} bytes that begin with {jpeg[:4]!r}")
-    kept, size, has_tables, at = [_SOI], None, False, 2
-    while True:
-        marker, end = _segment(jpeg, at)
-        if marker in (_SOF0, _SOF1):
-            size = _size(jpeg, at)
-        elif marker in _SOF_OTHER:
-            raise UnusableJpegError("expected a baseline JPEG, got a progressive or lossless one")
-        has_tables = has_tables or marker == _DHT
-        if marker == _SOS:
-            break
-        if marker != _APP1:
-            kept.append(jpeg[at:end])
-        at = end
-    if size is None:
-        raise UnusableJpegError("expected the picture's size before its scan, got none")
-    if not has_tables:
-        kept.append(_usual_tables())
-    kept.append(jpeg[at : _end_of_picture(jpeg, end)])
-    return Jpeg(b"".join(kept), size)
-
-
-def _segment(jpeg: bytes, at: int) -> tuple[int, int]:
-    """Return the marker of the segment at `at`, and where the segment ends."""
-    if len(jpeg) < at + 4:
-        raise UnusableJpegError(f"the JPEG is truncated: it ends after {len(jpeg)} bytes")
-    if jpeg[at] != 0xFF:
-        raise UnusableJpegError(f"expected a marker at byte {at}, got {jpeg[at]:#04x}")
-    return jpeg[at + 1], at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
-
-
-def _size(jpeg: bytes, at: int) -> tuple[int, int]:
-    if len(jpeg) < at + 9:
-        raise UnusableJpegError(f"the JPEG is truncated: it ends after {len(jpeg)} bytes")
-    height, width = int.from_bytes(jpeg[at + 5 : at + 7]), int.from_bytes(jpeg[at + 7 : at + 9])
-    return width, height
-
-
-def _end_of_picture(jpeg: bytes, scan_at: int) -> int:
-    """Return where the picture ends: behind the EOI that follows the last scan."""
-    at = scan_at
-    while found := _MARKER_IN_SCAN.search(jpeg, at):
-        if found[0].endswith(_EOI):
-            return found.end()
-        at = _segment(jpeg, found.end() - 2)[1]  # tables or a further scan
-    raise UnusableJpegError(f"the JPEG is truncated: it ends after {len(jpeg)} bytes without EOI")
-
-
-@functools.cache
-def _usual_tables() -> bytes:
-    """Return the DHT segments of T.81 annex K.3, as libjpeg writes them into any picture."""
-    picture = simplejpeg.encode_jpeg(np.zeros((16, 16, 3), dtype=np.uint8))
-    tables, at = [], 2
-    while (segment := _segment(picture, at))[0] != _SOS:
-        marker, end = segment
-        if marker == _DHT:
-            tables.append(picture[at:end])
-        at = end
-    return b"".join(tables)

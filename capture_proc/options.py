@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from proc_start.options import number, option
 
@@ -16,7 +16,8 @@ DEFAULT_SIZE = (640, 480)
 
 
 def _camera(text: str) -> str:
-    known = text in ("auto", "picamera2", "pattern") or Path(text).exists()
+    # os.path's exists() is False for a path that may not be looked at, where pathlib's raises
+    known = text in ("auto", "picamera2", "pattern") or os.path.exists(text)  # noqa: PTH110
     if not known and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
         raise ValueError(text)
     return text
@@ -101,14 +102,8 @@ class CaptureOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureDescriptors:
-    """What the supervisor hands down; absent where the process was started by hand."""
+    """What the supervisor hands down; 0 where the process was started by hand."""
 
-    frames_fd: int | None = option(
-        "auto", expects="a descriptor", help="the frames ring", parse=number(int, 0, 1e6, auto=True)
-    )
-    board_fd: int | None = option(
-        "auto", expects="a descriptor", help="the board", parse=number(int, 0, 1e6, auto=True)
-    )
-    doorbell_fd: int | None = option(
-        "auto", expects="a descriptor", help="the doorbell", parse=number(int, 0, 1e6, auto=True)
-    )
+    frames_fd: int = option("0", expects="a descriptor", help="the frames ring", parse=int)
+    board_fd: int = option("0", expects="a descriptor", help="the own board", parse=int)
+    doorbell_fd: int = option("0", expects="a descriptor", help="the doorbell", parse=int)

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from capture_proc.camera import CameraSettings, Picture, Plane
-from capture_proc.clock import Clock, Pace, SystemClock
+from capture_proc.clock import Clock, SystemClock
 from capture_proc.options import DEFAULT_FPS, DEFAULT_SIZE
+from capture_proc.pace import Pace
 
 _BARS = ((235, 235, 235), (235, 235, 16), (16, 235, 235), (16, 235, 16),
          (235, 16, 235), (235, 16, 16), (16, 16, 235))  # fmt: skip

@@ -8,6 +8,7 @@ its source. Nothing here was tried on a Raspberry Pi yet.
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from capture_proc.camera import CameraSettings, NoCameraError, Picture, Plane, Yuv420
@@ -35,14 +36,14 @@ class Picamera2Camera:
             )
         try:
             self._picamera2 = picamera2_class(cameras[0]["Num"])
-        except RuntimeError as error:
+        except (RuntimeError, IndexError) as error:
             raise NoCameraError(
                 f"the camera {cameras[0]['Id']} cannot be opened ({error}); end the program that holds it"
             ) from error
         self.period_s = 1 / (settings.fps or DEFAULT_FPS)
         self._size = self._configure(settings.size or DEFAULT_SIZE)
         self.name = f"{cameras[0].get('Model', 'camera')} {self._size[0]}x{self._size[1]}"
-        self._request: Any = None
+        self._lent = ExitStack()
         self._picamera2.start()
 
     def _configure(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -60,28 +61,24 @@ class Picamera2Camera:
 
     def next_picture(self, timeout_s: float) -> Picture | None:
         """Return the next picture as planes in the camera's own memory."""
-        self._release()
+        self._lent.close()
         try:
             # never without a time limit: a stalled camera is no event, and it would wait for ever
-            self._request = self._picamera2.capture_request(wait=timeout_s)
+            request = self._picamera2.capture_request(wait=timeout_s)
         except TimeoutError:
             # a job that timed out stays queued and would swallow the next frame unreleased
             self._picamera2.cancel_all_and_flush()
             return None
-        with self._library.MappedArray(self._request, "main", write=False) as mapped:
-            planes = yuv420_planes(mapped.array, self._size)
-        captured_ns = self._request.get_metadata()["SensorTimestamp"]
+        self._lent.callback(request.release)
+        mapped = self._lent.enter_context(self._library.MappedArray(request, "main", write=False))
+        planes = yuv420_planes(mapped.array, self._size)
+        captured_ns = request.get_metadata()["SensorTimestamp"]
         return Picture(planes, captured_ns, time.CLOCK_BOOTTIME)
 
     def close(self) -> None:
         """Let go of the camera; `stop()` would queue behind stuck jobs for ever, `close()` does not."""
-        self._release()
+        self._lent.close()
         self._picamera2.close()
-
-    def _release(self) -> None:
-        request, self._request = self._request, None
-        if request is not None:
-            request.release()
 
 
 class _Library:
@@ -93,7 +90,8 @@ class _Library:
             from picamera2 import MappedArray, Picamera2  # noqa: PLC0415
         except ImportError as error:
             raise NoCameraError(
-                f"picamera2 cannot be imported ({error}); type: sudo apt install python3-picamera2"
+                f"picamera2 cannot be imported ({error}); on Raspberry Pi OS type: "
+                "sudo apt install python3-picamera2"
             ) from error
         self.ColorSpace = ColorSpace
         self.MappedArray = MappedArray

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capture_proc import jpeg
 from capture_proc.camera import Camera, CameraChoiceError, CameraSettings, Picture, Yuv420
-from capture_proc.clock import Clock, Pace, SystemClock
+from capture_proc.clock import Clock, SystemClock
 from capture_proc.options import DEFAULT_FPS
+from capture_proc.pace import Pace
+from capture_proc.ready_jpeg import UnusableJpegError, checked
 
 if TYPE_CHECKING:
     import av
@@ -36,14 +37,18 @@ class JpegFolderCamera:
         Raises:
             CameraChoiceError: there is none, or the first is no JPEG that can be streamed.
         """
-        self._files = sorted(file for file in folder.iterdir() if file.suffix.lower() in (".jpg", ".jpeg"))
+        try:
+            found = list(folder.iterdir())
+        except OSError as error:
+            raise CameraChoiceError(f"--camera {folder}: {error.strerror}") from error
+        self._files = sorted(file for file in found if file.suffix.lower() in (".jpg", ".jpeg"))
         if not self._files:
             raise CameraChoiceError(
                 f"--camera {folder}: expected files ending in .jpg or .jpeg in this folder, found none"
             )
         try:
-            size = jpeg.checked(self._files[0].read_bytes()).size
-        except (OSError, jpeg.UnusableJpegError) as error:
+            size = checked(self._files[0].read_bytes()).size
+        except (OSError, UnusableJpegError) as error:
             raise CameraChoiceError(f"--camera {folder}: {self._files[0].name}: {error}") from error
         if settings.size not in (None, size):
             raise CameraChoiceError(
@@ -51,7 +56,7 @@ class JpegFolderCamera:
                 "leave --size out"
             )
         self.period_s = 1 / (settings.fps or DEFAULT_FPS)
-        self.name = f"{len(self._files)} JPEGs of {folder.name}"
+        self.name = f"JPEGs of {folder.name} ({len(self._files)})"
         self._pace = Pace(self.period_s, clock or SystemClock())
         self._next = 0
 

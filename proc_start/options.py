@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Options as a table of dataclass fields; a command line is read once and every fault is told.
+"""A command line becomes tables of options, and all its faults are told at once.
 
-Here: what an option is, and how a command line becomes tables. Not here: any option of its own;
-those stand in the `options.py` of the package that uses them.
+An option is a field of a dataclass. None stands here: each has its place in the `options.py` of the
+package that uses it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import logging
+import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
+
+_log = logging.getLogger(__name__)
 
 _NOTHING = "\0nothing"
 
@@ -75,6 +79,16 @@ class CommandLine:
         return [f"{flag}={self._texts[flag]}" for flag in options_of(table) if flag in self._texts]
 
 
+def read_or_exit(argv: Sequence[str], *tables: type[Any], program: str, about: str) -> CommandLine:
+    """Read `argv` as `read_command_line` does; log every fault and exit with 64 where there is one."""
+    try:
+        return read_command_line(argv, *tables, program=program, about=about)
+    except OptionsError as error:
+        for fault in error.faults:
+            _log.error("%s", fault)
+        raise SystemExit(os.EX_USAGE) from error
+
+
 def read_command_line(argv: Sequence[str], *tables: type[Any], program: str, about: str) -> CommandLine:
     """Read `argv` against the options of all `tables`.
 
@@ -82,37 +96,56 @@ def read_command_line(argv: Sequence[str], *tables: type[Any], program: str, abo
         OptionsError: with one sentence for every unknown option and every wrong value.
         SystemExit: for `--help`, after printing it.
     """
-    parser = argparse.ArgumentParser(prog=program, description=about, allow_abbrev=False)
-    known: dict[str, Option] = {}
-    for table in tables:
-        for flag, about_it in options_of(table).items():
-            known[flag] = about_it
-            parser.add_argument(
-                flag,
-                # argparse ends at its first fault: here a missing value is a value, told with the rest
-                nargs="?",
-                const=_NOTHING,
-                default=argparse.SUPPRESS,
-                metavar=flag.rsplit("-", 1)[-1].upper(),
-                dest=flag,
-                help=f"{about_it.help} (default: {about_it.default})".replace("%", "%%"),
-            )
-    found, unknown = parser.parse_known_args(list(argv))
-    faults = [_unknown(word, known) for word in unknown]
+    known = {flag: option for table in tables for flag, option in options_of(table).items()}
+    found, unknown = _parser(known, program, about).parse_known_args(list(argv))
     texts: dict[str, str] = vars(found)
+    faults = [_unknown(word, known) for word in _without_values(unknown)]
     values: dict[str, Any] = {}
     for flag, text in texts.items():
-        about_it = known[flag]
         try:
-            if text == _NOTHING:
-                raise ValueError
-            values[flag] = about_it.parse(text)
+            values[flag] = known[flag].parse(text) if text != _NOTHING else None
+            missing = text == _NOTHING
         except ValueError:
-            came = "nothing came" if text == _NOTHING else f"{text!r} came"
-            faults.append(f"{flag} expects {about_it.expects}; {came}")
+            missing = True
+        if missing:
+            came = "nothing" if text == _NOTHING else repr(text)
+            faults.append(f"{flag} expects {known[flag].expects}; {came} came")
     if faults:
         raise OptionsError(faults)
     return CommandLine(values, texts)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, which exits at its first fault, raises it here."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionsError([f"{message}; see --help"])
+
+
+def _parser(known: dict[str, Option], program: str, about: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=program, description=about, allow_abbrev=False, usage="%(prog)s [OPTION=VALUE …]")
+    for flag, option in known.items():
+        parser.add_argument(
+            flag,
+            # a value that is missing is a value, told with the other faults
+            nargs="?",
+            const=_NOTHING,
+            default=argparse.SUPPRESS,
+            metavar=flag.rsplit("-", 1)[-1].upper(),
+            dest=flag,
+            help=f"{option.help} (default: {option.default})".replace("%", "%%"),
+        )
+    return parser
+
+
+def _without_values(unknown: Sequence[str]) -> list[str]:
+    """Leave out what stands behind an unknown option and is most likely its value."""
+    before = ["", *unknown]
+    return [
+        word
+        for word, last in zip(unknown, before, strict=False)
+        if word.startswith("-") or not last.startswith("-") or "=" in last
+    ]
 
 
 def _unknown(word: str, known: dict[str, Option]) -> str:

@@ -23,6 +23,7 @@ def tie_to_supervisor(inherited: Iterable[int]) -> None:
     """
     for descriptor in inherited:
         os.set_inheritable(descriptor, False)  # libcamera starts helpers of its own
+    faulthandler.enable()  # a crash in C code prints its stacks
     faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
     supervisor_pid = os.environ.pop(SUPERVISOR_PID, None)
     if supervisor_pid is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -12,7 +13,7 @@ import threading
 import time
 
 from proc_start.logs import start_logging
-from proc_start.options import OptionsError, read_command_line
+from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
 from server_proc.live.fanout import FanOut, Rings
 from server_proc.options import ServerDescriptors, ServerOptions
@@ -29,27 +30,24 @@ _log = logging.getLogger(__name__)
 _SWITCH_INTERVAL_S = 1e-4
 """Every send gives the interpreter lock away, and by default a thread that computes keeps it for 5 ms."""
 _STOP_TIMEOUT_S = 1.5
+_OTHER_DESCRIPTORS = 256 + 64
+"""Waitress's connections, and the process's own."""
 
 
 def main() -> int:
     """Serve until SIGTERM; return the exit code."""
     start_logging("server")
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    try:
-        line = read_command_line(
-            sys.argv[1:],
-            ServerOptions,
-            ServerDescriptors,
-            program="python -m server_proc",
-            about="Serve a ring's frames over HTTP; started by supervisor.py.",
-        )
-    except OptionsError as error:
-        for fault in error.faults:
-            _log.error("%s", fault)
-        return os.EX_USAGE
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns when a request waits at all
+    line = read_or_exit(
+        sys.argv[1:],
+        ServerOptions,
+        ServerDescriptors,
+        program="python -m server_proc",
+        about="Serve a ring's frames over HTTP; started by supervisor.py.",
+    )
     options, given = line.table(ServerOptions), line.table(ServerDescriptors)
     if not given.frames_fd:
-        _log.error("the server needs the rings of a supervisor; type: python supervisor.py")
+        _log.error("the server needs the rings of a supervisor; type: make run")
         return os.EX_USAGE
     tie_to_supervisor(
         (
@@ -62,8 +60,25 @@ def main() -> int:
         )
     )
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    _allow_descriptors(options.max_viewers)
     _serve(options, given)
     return 0
+
+
+def _allow_descriptors(max_viewers: int) -> None:
+    """Raise the soft limit of open files, 1024 by Debian's default, to what the viewers need."""
+    needed = max_viewers + _OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
+    if hard < needed:
+        _log.warning(
+            "--max-viewers %d needs %d open files, and only %d are allowed; lower it, or raise the "
+            "limit (ulimit -Hn)",
+            max_viewers,
+            needed,
+            hard,
+        )
 
 
 def _serve(options: ServerOptions, given: ServerDescriptors) -> None:
@@ -76,6 +91,7 @@ def _serve(options: ServerOptions, given: ServerDescriptors) -> None:
     web = WebServer(create_app(fan_out, service), socket.socket(fileno=given.listen_fd))
     signal.signal(signal.SIGTERM, lambda *_: web.stop())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's affair
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # drills are the capture process's
     fanning = threading.Thread(target=_run_or_die, args=(fan_out,), name="fan-out", daemon=True)
     fanning.start()
     web.run()

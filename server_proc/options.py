@@ -22,12 +22,12 @@ class ServerOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerDescriptors:
-    """What the supervisor hands down: descriptors, and the name of this life of the service."""
+    """What the supervisor hands down; 0 and no name where the process was started by hand."""
 
     listen_fd: int = option("0", expects="a descriptor", help="the listening socket", parse=int)
     frames_fd: int = option("0", expects="a descriptor", help="the frames ring", parse=int)
     doorbell_fd: int = option("0", expects="a descriptor", help="the doorbell", parse=int)
-    capture_board_fd: int = option("0", expects="a descriptor", help="its board", parse=int)
-    supervisor_board_fd: int = option("0", expects="a descriptor", help="its board", parse=int)
+    capture_board_fd: int = option("0", expects="a descriptor", help="capture's board", parse=int)
+    supervisor_board_fd: int = option("0", expects="a descriptor", help="supervisor's board", parse=int)
     server_board_fd: int = option("0", expects="a descriptor", help="the own board", parse=int)
     instance_id: str = option("", expects="a word", help="this life of the service", parse=str)

@@ -8,6 +8,7 @@ client. Written against waitress 3.0.2.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterable
@@ -33,6 +34,8 @@ _TASK = "ringcast.task"
 class Task(WSGITask):
     """One request, in a Waitress thread. It can hand its connection over instead of answering."""
 
+    _handed_over = False
+
     def get_environment(self) -> dict[str, Any]:
         """Return the WSGI environment; it leads from the application back to this task."""
         environ: dict[str, Any] = super().get_environment()
@@ -44,6 +47,11 @@ class Task(WSGITask):
         """Whether bytes follow the head: none after a HEAD, so no chunked coding is announced."""
         headless = self.request.command == "HEAD" and self.content_length is None
         return bool(super().has_body) and not headless
+
+    def write(self, data: bytes) -> None:
+        """Write to the connection, unless it was handed over: it is no longer this task's."""
+        if not self._handed_over:
+            super().write(data)
 
     def hand_over(self, ticket: Ticket) -> None:
         """Give the connection to the ticket's fan-out; Waitress closes only its own descriptor.
@@ -58,8 +66,7 @@ class Task(WSGITask):
             unsent = b"".join(waiting.get(len(waiting)) for waiting in channel.outbufs)
             channel.outbufs = [OverflowableBuffer(channel.adj.outbuf_overflow)]
             channel.total_outbufs_len = 0
-        self.wrote_header = True
-        self.close_on_finish = True
+        self._handed_over = self.wrote_header = self.close_on_finish = True
         ticket.hand_over(connection, unsent + self._head() + DELIMITER)
 
     def _head(self) -> bytes:
@@ -70,7 +77,10 @@ class Task(WSGITask):
 
 
 class Channel(HTTPChannel):
-    """One connection. It ends when a request takes too long, or its client reads nothing."""
+    """One connection. It ends when a request takes too long, or its client reads nothing.
+
+    Waitress's main thread reads and closes it, one of its other threads at a time serves it.
+    """
 
     task_class = Task
     _deadline: float | None
@@ -87,6 +97,11 @@ class Channel(HTTPChannel):
         elif self._deadline is None:
             self._deadline = time.monotonic() + REQUEST_TIMEOUT_S
         return went_on
+
+    def service(self) -> None:
+        """Serve one request. That the client is gone is no error, wherever it shows."""
+        with contextlib.suppress(ClientDisconnected):
+            super().service()
 
     def readable(self) -> bool:
         """Asked once per turn of the main loop, which makes it the place to look at the deadline."""
@@ -146,6 +161,7 @@ class WebServer:
             max_request_body_size=64 * 1024,
             outbuf_high_watermark=64 * 1024,  # sent bytes stay in memory until it has passed
             asyncore_use_poll=True,
+            log_socket_errors=False,  # a phone that left the network is no error of ours
         )
         for server in list(self._map.values()):
             if isinstance(server, BaseWSGIServer):
@@ -154,8 +170,8 @@ class WebServer:
     def run(self) -> None:
         """Serve until `stop`."""
         while not self._stopping:
-            wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
             self.turns += 1
+            wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
         self._server.task_dispatcher.shutdown(timeout=1)
 
     def stop(self) -> None:

@@ -54,6 +54,11 @@ class RingWriter:
         valid, _, sequence, _, _ = layout.SLOT_HEADER.unpack_from(self._segment.map, at)
         return int(sequence) if valid else 0
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever published into this ring, by this writer or an earlier one."""
+        return self._hints[layout.PUBLISHES] == 0
+
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
         """Put `payload` and up to 32 bytes of `facts` into the ring, and ring the doorbells.
 
@@ -62,13 +67,16 @@ class RingWriter:
 
         Raises:
             TooBigError: the payload fits no slot; it was counted and dropped.
+            ValueError: there are more than 32 bytes of facts.
         """
+        if len(facts) > layout.FACTS_BYTES:
+            raise ValueError(f"expected up to {layout.FACTS_BYTES} bytes of facts, got {len(facts)}")
         sequence = self._next_sequence
         self._next_sequence += 1
         if len(payload) > self._geometry.slot_bytes:
             self._count(layout.DROPPED_TOO_BIG)
             raise TooBigError(len(payload), self._geometry.slot_bytes)
-        slot = self._lock_oldest()
+        slot = self._lock_free_slot()
         if slot is None:
             self._count(layout.DROPPED_BUSY)
             return None
@@ -83,7 +91,7 @@ class RingWriter:
             doorbell.ring()
         return sequence
 
-    def _lock_oldest(self) -> int | None:
+    def _lock_free_slot(self) -> int | None:
         count, stride = self._geometry.slot_count, self._geometry.slot_stride
         for step in range(1, count):
             slot = (self._head + step) % count

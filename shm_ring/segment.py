@@ -7,6 +7,7 @@ inherit, so nothing is left behind however anything dies, and nobody can delete 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mmap
 import os
@@ -29,24 +30,18 @@ def create_segment(name: str, geometry: layout.Geometry) -> int:
         SegmentError: /dev/shm has not the room, or the name is taken.
     """
     size = geometry.segment_bytes
+    path = _SHM / name
     try:
         shared = SharedMemory(name=name, create=True, size=size)
     except OSError as error:
-        raise SegmentError(f"cannot make {_SHM / name}: {error.strerror}") from error
+        raise SegmentError(f"cannot make {path}: {error.strerror}; remove it if it is there") from error
     try:
-        descriptor = os.open(_SHM / name, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             os.posix_fallocate(descriptor, 0, size)
         except OSError as error:
             os.close(descriptor)
-            if error.errno != errno.ENOSPC:
-                raise
-            free = os.statvfs(_SHM)
-            raise SegmentError(
-                f"{_SHM} has {free.f_bavail * free.f_frsize} bytes free, and {name} needs {size}; "
-                "lower --slot-bytes, or make /dev/shm larger "
-                "(mount -o remount,size=64M /dev/shm; in Docker --shm-size=64m)"
-            ) from error
+            raise SegmentError(_why_no_room(name, size, error)) from error
         _format(descriptor, geometry)
     finally:
         shared.unlink()
@@ -54,10 +49,26 @@ def create_segment(name: str, geometry: layout.Geometry) -> int:
     return descriptor
 
 
+def _why_no_room(name: str, size: int, error: OSError) -> str:
+    if error.errno != errno.ENOSPC:
+        return f"cannot reserve {size} bytes for {_SHM / name}: {error.strerror}"
+    room = os.statvfs(_SHM)
+    free, total = room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize
+    enough_mib = -(-(total - free + size) // (1 << 20)) + 1  # the boards come on top
+    return (
+        f"{_SHM} has {free} bytes free, and {name} needs {size}; lower --slot-bytes, or make /dev/shm "
+        f"larger (mount -o remount,size={enough_mib}M /dev/shm; in Docker --shm-size={enough_mib}m)"
+    )
+
+
 def sweep_segments(prefix: str) -> None:
-    """Delete the names below /dev/shm that begin with `prefix`: a start that was killed left them."""
+    """Delete the names below /dev/shm that begin with `prefix`: a start that was killed left them.
+
+    Those of another user stay.
+    """
     for left in _SHM.glob(prefix + "*"):
-        left.unlink(missing_ok=True)
+        with contextlib.suppress(PermissionError):
+            left.unlink(missing_ok=True)
 
 
 def _format(descriptor: int, geometry: layout.Geometry) -> None:

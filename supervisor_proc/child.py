@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
+_ASKED_FOR = "restart asked for"
 _EXIT_CODES = {
     os.EX_OK: "as asked",
     os.EX_USAGE: "wrong options",
@@ -42,14 +44,15 @@ class Child:
         name: str,
         arguments: Sequence[str],
         *,
-        descriptors: Sequence[int],
+        descriptors: Mapping[str, int],
         progress: Callable[[], int],
         limits: Limits,
         now_s: float,
         hopeless: Callable[[int], bool] = lambda exit_code: False,
     ) -> None:
-        """Describe the child `python -m <name>_proc ARGUMENTS`, which inherits `descriptors`.
+        """Describe the child `python -m <name>_proc ARGUMENTS`.
 
+        It inherits `descriptors` and is told their numbers by the options that are their keys.
         `progress` returns a counter; whenever it moved, the child did its work. After an exit code
         that is `hopeless` it is not started again.
         """
@@ -60,8 +63,11 @@ class Child:
         """Of the last process that ended; minus the signal's number where one killed it."""
         self.restarts: Counter[str] = Counter()
         self.last_reason: str | None = None
-        self._command = [sys.executable, "-m", f"{name}_proc", *arguments]
-        self._descriptors = descriptors
+        self.without_hope = False
+        """Whether it ended so that it is not started again."""
+        told = (f"{flag}={descriptor}" for flag, descriptor in descriptors.items())
+        self._command = [sys.executable, "-m", f"{name}_proc", *arguments, *told]
+        self._descriptors = tuple(descriptors.values())
         self._progress = progress
         self._hopeless = hopeless
         self._seen_progress = progress()
@@ -73,15 +79,16 @@ class Child:
         """Return the descriptor that is readable when the process has ended, None without one."""
         return self._pidfd
 
-    def status(self, now_s: float) -> dict[str, Any]:
-        """Return what the supervisor's board tells of this child."""
+    @property
+    def status(self) -> dict[str, Any]:
+        """What the supervisor's board tells of this child; times are of CLOCK_MONOTONIC."""
         waits = self.policy.state is State.BACKOFF
         return {
             "state": self.policy.state.value,
             "pid": self.pid,
             "restarts": dict(self.restarts),
             "last_reason": self.last_reason,
-            "next_start_in_s": round(max(0.0, self.policy.deadline_s - now_s), 1) if waits else None,
+            "next_start_ns": round(self.policy.deadline_s * 1e9) if waits else None,
         }
 
     def tick(self, now_s: float) -> None:
@@ -91,6 +98,7 @@ class Child:
             self._seen_progress = self._progress()
         exited = self._reap()
         if exited and self._hopeless(self.exit_code or 0):
+            self.without_hope = True
             self.policy.stop(now_s)
         before = self.policy.state
         action = self.policy.tick(now_s, progress=moved, exited=exited)
@@ -112,7 +120,7 @@ class Child:
         """Stop the process and start it again."""
         action = self.policy.restart(now_s)
         if action is Action.STOP:
-            self._cause = "restart asked for"
+            self._cause = _ASKED_FOR
         self._act(action, now_s)
 
     def _act(self, action: Action, now_s: float) -> None:
@@ -121,7 +129,9 @@ class Child:
         elif action is Action.STOP:
             self._signal(signal.SIGTERM)
         elif action is Action.ABORT:
-            _log.error("%s (pid %s) %s; its stacks follow", self.name, self.pid, self._cause)
+            _log.error(
+                "%s (pid %s) %s; its stacks follow if it can print them", self.name, self.pid, self._cause
+            )
             self._signal(signal.SIGUSR1)
         elif action is Action.KILL:
             self._kill_group()
@@ -156,7 +166,8 @@ class Child:
             self._tell_exit(now_s)
             return
         self.pid = self._process.pid
-        self._pidfd = os.pidfd_open(self.pid)
+        with contextlib.suppress(OSError):  # without one, its end is seen at the next tick
+            self._pidfd = os.pidfd_open(self.pid)
 
     def _reap(self) -> bool:
         """Tell whether the process has ended; only then are its locks certainly free."""
@@ -175,9 +186,9 @@ class Child:
             _log.info("%s has stopped: %s", self.name, self.last_reason)
             return
         self.restarts[self.last_reason] += 1
-        _log.warning(
-            "%s ended: %s; next start in %.2f s", self.name, self.last_reason, self.policy.deadline_s - now_s
-        )
+        level = logging.INFO if self._cause == _ASKED_FOR else logging.WARNING
+        wait_s = self.policy.deadline_s - now_s
+        _log.log(level, "%s ended: %s; next start in %.2f s", self.name, self.last_reason, wait_s)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:

@@ -36,7 +36,7 @@ class SupervisorOptions:
 
     listen: Address = option(
         "127.0.0.1:5000",
-        expects="HOST:PORT such as 0.0.0.0:5000 or [::]:5000",
+        expects="HOST:PORT such as 127.0.0.1:5000 or [::1]:5000",
         help="HOST:PORT to listen on; 0.0.0.0:5000 lets anyone on the network watch",
         parse=_address,
     )

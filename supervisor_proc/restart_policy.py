@@ -18,7 +18,7 @@ class State(Enum):
     | ABORTING | the same |
     | KILLING  | the same, but deadline → STUCK |
     | STUCK    | the same, but deadline → STUCK: reported again |
-    | BACKOFF  | deadline → STARTING; stop → DONE |
+    | BACKOFF  | deadline, restart → STARTING; stop → DONE |
     | DONE     | |
     """
 
@@ -72,6 +72,7 @@ ARROWS: dict[tuple[State, Event], State] = {
     (State.STUCK, Event.DEADLINE): State.STUCK,
     **{(state, Event.EXIT): State.BACKOFF for state in _GOING},
     (State.BACKOFF, Event.DEADLINE): State.STARTING,
+    (State.BACKOFF, Event.RESTART): State.STARTING,
     (State.BACKOFF, Event.STOP): State.DONE,
 }
 """Where an event leads; what is not listed changes nothing."""
@@ -149,7 +150,7 @@ class RestartPolicy:
                 self._running_since_s = now_s
             return self.limits.progress_s
         if state is State.BACKOFF:
-            return self._next_backoff_s(now_s)
+            return BACKOFF_FIRST_S if before is State.STOPPING else self._next_backoff_s(now_s)
         return {
             State.STARTING: self.limits.first_progress_s,
             State.STOPPING: STOPPING_S,

@@ -25,6 +25,7 @@ SLOT_COUNT = 4
 """The newest, the one being written, and one for each of the two readers."""
 LEAST_SLOT_BYTES = 256 * 1024
 _BACKLOG = 1024
+_PID_BYTES = 10
 _SIOCGIFADDR = 0x8915  # netdevice(7)
 
 
@@ -47,29 +48,33 @@ def lock_instance(instance: str) -> int:
 
     Raises:
         AlreadyRunningError: another process has it.
-        ServiceError: the runtime directory is not ours.
+        ServiceError: the lock file cannot be used.
     """
     path = _runtime_directory() / f"ringcast-{instance}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ServiceError(f"cannot open {path}: {error.strerror}; remove it") from error
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:
-        holder = os.read(descriptor, 32).decode().strip() or "another process"
+        holder = os.pread(descriptor, _PID_BYTES, 0).decode().strip()
         raise AlreadyRunningError(
             f"instance {instance!r} is running already, as pid {holder}; stop that one "
-            f"(kill {holder}), or choose another name with --instance"
+            f"(kill {holder}), or choose another --instance and --listen for this one"
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode())
+    # one write of always the same width, so that nobody reads a part of it
+    os.pwrite(descriptor, str(os.getpid()).ljust(_PID_BYTES).encode(), 0)
     return descriptor
 
 
 def _runtime_directory() -> Path:
-    """Return where locks live: systemd's directory, the session's, or one of our own in /tmp."""
-    for variable in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
-        directory = Path(os.environ.get(variable) or "/nonexistent")
-        if os.access(directory, os.W_OK):
-            return directory
+    """Return where locks live: for one user always the same, whatever session a start comes from."""
+    by_systemd = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    if by_systemd:
+        return Path(by_systemd)
+    if os.getuid() == 0:
+        return Path("/run")
     own = Path(tempfile.gettempdir()) / f"ringcast-{os.getuid()}"
     with contextlib.suppress(FileExistsError):
         own.mkdir(mode=0o700)
@@ -91,15 +96,14 @@ def listen(address: Address) -> socket.socket:
         return socket.create_server(
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::"
         )
-    except (OSError, OverflowError) as error:
-        code = getattr(error, "errno", None)
-        if code == errno.EADDRINUSE:
-            why = f"port {port} is held by another program; stop it or choose --listen"
-        elif code == errno.EACCES:
-            why = f"port {port} needs root; choose --listen with a port from 1024 on"
-        else:
-            why = f"cannot listen on {host}:{port} ({error}); choose --listen with an address of this machine"
-        raise ListenError(why) from error
+    except OSError as error:
+        whys = {
+            errno.EADDRINUSE: f"port {port} is held by another program; stop it or choose --listen "
+            f"with another port, such as {host}:{port + 1}",
+            errno.EACCES: f"port {port} needs root; choose --listen with a port from 1024 on",
+        }
+        otherwise = f"{host!r} is not an address of this machine; choose another for --listen"
+        raise ListenError(whys.get(error.errno or 0, otherwise)) from error
 
 
 def urls(listening: socket.socket) -> list[str]:
@@ -133,6 +137,24 @@ class SharedMemory:
     server_board_fd: int
     supervisor_board_fd: int
     doorbell: Doorbell
+
+    def for_capture(self) -> dict[str, int]:
+        """Return what the capture process inherits, by the options that tell it so."""
+        return {
+            "--frames-fd": self.frames_fd,
+            "--doorbell-fd": self.doorbell.fileno(),
+            "--board-fd": self.capture_board_fd,
+        }
+
+    def for_server(self) -> dict[str, int]:
+        """Return what the server process inherits, by the options that tell it so."""
+        return {
+            "--frames-fd": self.frames_fd,
+            "--doorbell-fd": self.doorbell.fileno(),
+            "--capture-board-fd": self.capture_board_fd,
+            "--supervisor-board-fd": self.supervisor_board_fd,
+            "--server-board-fd": self.server_board_fd,
+        }
 
 
 def create_shared_memory(instance: str, slot_bytes: int) -> SharedMemory:

@@ -49,5 +49,5 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         eventually((folder / ".venv" / "bin" / "python").exists, 60, "the first try's python")
         os.killpg(interrupted.pid, signal.SIGKILL)
     assert not (folder / ".venv" / "installed").exists()
-    subprocess.run(command, cwd=folder, env=environment(), check=True, timeout=600)
+    subprocess.run(command, cwd=folder, env=environment(), check=True, timeout=240)
     return folder

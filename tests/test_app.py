@@ -92,7 +92,7 @@ def test_a_full_house_says_so(live: FakeLive, client: falcon.testing.TestClient)
     answer = client.simulate_get("/stream")
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
-    assert "All 1 places are taken." in answer.text
+    assert answer.text.startswith("All places are taken (--max-viewers 1)")
 
 
 def test_a_snapshot_is_the_newest_frame_with_its_facts(
@@ -148,8 +148,10 @@ def test_status_tells_everything_as_json(live: FakeLive, client: falcon.testing.
     live.snapshot = Snapshot(
         frame=frame,
         viewers=(ViewerFacts(3, "10.0.0.9", 12.5, 250, 4),),
-        capture=Reading({"camera": "fake", "dropped": {"unusable": 2}}, now_ns - 4 * 10**9),
-        supervisor=Reading({"capture": {"restarts": {"killed by SIGKILL": 1}}}, now_ns),
+        capture=Reading({"name": "fake", "dropped": {"unusable": 2}}, now_ns - 4 * 10**9),
+        supervisor=Reading(
+            {"capture": {"restarts": {"killed by SIGKILL": 1}, "next_start_ns": now_ns + 3 * 10**9}}, now_ns
+        ),
         dropped_busy=1,
         dropped_too_big=5,
     )
@@ -163,16 +165,20 @@ def test_status_tells_everything_as_json(live: FakeLive, client: falcon.testing.
         "list": [{"id": 3, "address": "10.0.0.9", "watched_s": 12.5, "frames": 250, "skipped": 4}],
     }
     assert told["dropped"] == {"unusable": 2, "busy": 1, "too_big": 5}
-    assert told["camera"] == {"camera": "fake", "board_age_s": pytest.approx(4.0, abs=0.5)}
+    assert told["camera"] == {"name": "fake", "board_age_s": pytest.approx(4.0, abs=0.5)}
     assert told["server"]["pid"] == 77
-    assert told["supervisor"]["capture"]["restarts"] == {"killed by SIGKILL": 1}
+    assert told["supervisor"]["capture"] == {
+        "restarts": {"killed by SIGKILL": 1},
+        "next_start_in_s": pytest.approx(3.0, abs=0.5),
+    }
+    assert client.simulate_get("/status").json["dropped"] == told["dropped"], "a snapshot is not changed"
 
 
 def test_the_page_shows_the_picture_and_the_urls(client: falcon.testing.TestClient) -> None:
     answer = client.simulate_get("/", host='robot"><script>')
     assert answer.headers["content-type"].startswith("text/html")
     assert '<img src="/stream"' in answer.text
-    assert "<script>" not in answer.text, "what a request says of itself is not trusted"
+    assert 'robot"><script>' not in answer.text, "what a request says of itself is not trusted"
     for path in ("/stream", "/video", "/snapshot", "/status", "/livez", "/readyz"):
         assert f'href="{path}"' in answer.text
 
@@ -186,4 +192,6 @@ def test_head_is_answered_everywhere(live: FakeLive, client: falcon.testing.Test
 
 def test_nothing_is_changed_by_a_post(client: falcon.testing.TestClient) -> None:
     assert client.simulate_post("/stream").status_code == 405
-    assert client.simulate_get("/etc/passwd").status_code == 404
+    missing = client.simulate_get("/etc/passwd", headers={"Accept": "application/xml"})
+    assert missing.status_code == 404
+    assert missing.text == "404 Not Found. The page at / lists what there is.\n"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -47,7 +48,10 @@ def test_a_port_in_use_is_told() -> None:
         port = taken.getsockname()[1]
         code, told = fails("--camera=pattern", f"--listen=127.0.0.1:{port}")
     assert code == 69
-    assert told == [f"port {port} is held by another program; stop it or choose --listen"]
+    assert told == [
+        f"port {port} is held by another program; stop it or choose --listen with another port, such as "
+        f"127.0.0.1:{port + 1}"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -79,9 +83,28 @@ def test_a_first_frame_that_fits_no_slot_ends_the_service() -> None:
     assert told[0].endswith("does not fit a slot of 4096; raise --slot-bytes or lower --quality")
 
 
+def test_a_stall_limit_below_the_frame_period_ends_the_service() -> None:
+    """It would restart a healthy camera for ever."""
+    code, told = fails("--camera=pattern", "--fps=0.2", "--stall-timeout-s=3")
+    assert code == 64
+    assert told == [
+        "a stall limit of 3 s is less than two frame periods of 5 s; raise --stall-timeout-s or --fps"
+    ]
+
+
+def test_footage_that_vanishes_does_not_change_how_a_stop_ends(tmp_path: Path) -> None:
+    (tmp_path / "0.jpg").write_bytes(jpeg_of(noise((320, 240))))
+    with Ringcast(f"--camera={tmp_path}") as service:
+        service.ready()
+        (tmp_path / "0.jpg").unlink()
+        eventually(lambda: "wrong options (exit 64)" in service.log)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.wait(8) == 0
+
+
 def test_a_dev_shm_that_is_too_small_is_told() -> None:
     mounted = 'mount -t tmpfs -o size=1M none /dev/shm && exec "$0" "$@"'
-    command = ("unshare", "-m", "sh", "-c", mounted, sys.executable, "supervisor.py")
+    command = ("unshare", "-rm", "sh", "-c", mounted, sys.executable, "supervisor.py")
     with Ringcast("--camera=pattern", command=command) as service:
         assert service.wait(20) == 71
     told = errors_of(service)
@@ -157,6 +180,4 @@ def test_the_server_process_alone_says_what_to_type() -> None:
         capture_output=True, text=True, timeout=20, check=False,
     )  # fmt: skip
     assert alone.returncode == 64
-    assert alone.stderr.strip().endswith(
-        "the server needs the rings of a supervisor; type: python supervisor.py"
-    )
+    assert alone.stderr.strip().endswith("the server needs the rings of a supervisor; type: make run")

@@ -1,31 +1,36 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
-from capture_proc import camera_choice
-from capture_proc.camera import CameraChoiceError, CameraSettings
-from capture_proc.camera_choice import open_camera
+from capture_proc.camera import CameraChoiceError, CameraSettings, NoCameraError
+from capture_proc.camera_choice import automatic_choice, is_raspberry_pi, open_camera
+
+
+def test_auto_takes_picamera2_where_it_can_be_imported() -> None:
+    assert automatic_choice(has_picamera2=True, is_raspberry_pi=True) == "picamera2"
 
 
 def test_auto_shows_the_pattern_where_there_is_no_camera_and_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert importlib.util.find_spec("picamera2") is None, "this machine has picamera2"
-    opened = open_camera("auto", CameraSettings())
-    assert opened.name == "test pattern 640x480"
+    assert automatic_choice(has_picamera2=False, is_raspberry_pi=False) == "pattern"
     assert "showing the moving test pattern" in caplog.text
 
 
-def test_a_raspberry_pi_is_known_by_its_device_tree(tmp_path: Path) -> None:
+def test_auto_on_a_raspberry_pi_without_picamera2_says_what_to_type() -> None:
     """On a robot a moving test picture would mislead its driver."""
+    with pytest.raises(NoCameraError, match="type: sudo apt install python3-picamera2"):
+        automatic_choice(has_picamera2=False, is_raspberry_pi=True)
+
+
+def test_a_raspberry_pi_is_known_by_its_device_tree(tmp_path: Path) -> None:
     model = tmp_path / "model"
-    assert not camera_choice._is_raspberry_pi(model)
+    assert not is_raspberry_pi(model)
     model.write_text("Raspberry Pi 5 Model B Rev 1.0\0")
-    assert camera_choice._is_raspberry_pi(model)
+    assert is_raspberry_pi(model)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +38,8 @@ def test_a_raspberry_pi_is_known_by_its_device_tree(tmp_path: Path) -> None:
     [
         ("no_such_module:Camera", "there is no module 'no_such_module'; check its name"),
         ("tests.fakes:NoSuchClass", "has no class 'NoSuchClass'; check its name"),
+        ("sys:NoSuchClass", "has no class 'NoSuchClass'; check its name"),
+        ("os:sep", "has no class 'sep'; check its name"),
     ],
 )
 def test_a_class_that_is_not_there_is_told_in_a_sentence(choice: str, sentence: str) -> None:

@@ -99,6 +99,10 @@ def test_without_restarts_the_stream_would_stand_still() -> None:
                 last = audience.viewers[0].seen[-1]
                 eventually(lambda: service.get("/readyz")[0] == 503)
                 assert service.get("/snapshot")[0] == 503, "an old picture is not passed off as live"
+                with Audience(service.port, 1) as late:
+                    eventually(lambda: late.viewers[0].head)
+                    eventually(lambda: service.status()["viewers"]["count"] == 2)
+                    assert late.viewers[0].seen == [], "nor to who joins now"
                 assert audience.viewers[0].seen[-1] == last
             finally:
                 os.kill(service.pid, signal.SIGCONT)
@@ -112,6 +116,19 @@ def test_the_camera_is_restarted_when_it_is_asked_for() -> None:
         os.kill(service.pid, signal.SIGUSR1)
         eventually(lambda: service.status()["supervisor"]["capture"]["restarts"] == {"restart asked for": 1})
         service.ready()
+
+
+def test_signals_that_go_to_the_wrong_process_do_no_harm() -> None:
+    """A drill is begun by SIGUSR2, whose default is to kill."""
+    with Ringcast("--camera=pattern") as service:
+        before = service.ready()
+        for pid in (service.pid, before["server"]["pid"], before["supervisor"]["capture"]["pid"]):
+            os.kill(pid, signal.SIGUSR2)
+        eventually(lambda: "SIGUSR2 begins a drill in the capture process" in service.log)
+        sequence = before["frame"]["sequence"]
+        eventually(lambda: service.status()["frame"]["sequence"] > sequence + 10)
+        after = service.status()
+        assert after["supervisor"]["capture"]["restarts"] == after["supervisor"]["server"]["restarts"] == {}
 
 
 def test_pictures_of_the_wrong_size_never_reach_a_viewer() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from capture_proc.camera import CameraChoiceError, Picture
+from capture_proc.camera import CameraChoiceError, Picture, PixelsError
 from capture_proc.capture_loop import CaptureLoop, StalledError
 from capture_proc.jpeg import to_jpeg
 from shm_ring.frame import Frame
@@ -18,8 +18,8 @@ from tests.fakes import FakeCamera, FakeClock, FakeSink, jpeg_of, noise, rgb
 class Rig:
     """A loop with a fake around it on every side."""
 
-    def __init__(self, *script: Any, most_bytes: int = 1 << 20) -> None:
-        self.clock = FakeClock()
+    def __init__(self, *script: Any, most_bytes: int = 1 << 20, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
         self.sink = FakeSink(most_bytes)
         self.reports: list[dict[str, Any]] = []
         self.loop = CaptureLoop(
@@ -107,6 +107,58 @@ def test_a_first_frame_that_fits_no_slot_is_a_wrong_choice() -> None:
     """Nothing would ever be seen, so it is told at once and not tried again."""
     rig = Rig(noise(), most_bytes=100)
     with pytest.raises(CameraChoiceError, match="raise --slot-bytes or lower --quality"):
+        rig.loop.run(lambda: False)
+
+
+def test_a_first_frame_too_large_after_a_restart_is_only_dropped() -> None:
+    """Frames that fit came before and will come again: restarting for ever would end the stream."""
+    small = jpeg_of(rgb())
+    rig = Rig(jpeg_of(noise(), 100), small, most_bytes=len(small) + 100)
+    rig.sink.published_before = True
+    rig.run_to_the_stall()
+    assert len(rig.frames) == 1
+
+
+def test_a_capture_time_from_the_future_is_dropped_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It would look fresh for ever: a dead camera's picture would be shown as live."""
+    rig = Rig(Picture(rgb(), 1_700_000_000 * 10**9), Picture(rgb(), 1_700_000_001 * 10**9))
+    assert "from_the_future" in rig.run_to_the_stall()
+    assert rig.frames == []
+    assert caplog.text.count("not of its clock_id, which is CLOCK_MONOTONIC unless said") == 1
+
+
+def test_a_capture_time_a_little_ahead_is_now() -> None:
+    rig = Rig(Picture(rgb(), 1000_001_000_000))
+    rig.run_to_the_stall()
+    assert rig.frames[0].facts.captured_ns <= 1000_050_000_000
+
+
+def test_wall_times_do_not_go_back_when_the_process_is_held_up() -> None:
+    """Between two readings of two clocks anything can happen."""
+
+    class HeldUpClock(FakeClock):
+        readings = 0
+
+        def read_ns(self, clock_id: int) -> int:
+            self.readings += 1
+            if self.readings % 5 == 1:
+                self.sleep(0.08)
+            return super().read_ns(clock_id)
+
+    rig = Rig(*[rgb()] * 30, clock=HeldUpClock())
+    rig.run_to_the_stall()
+    facts = [frame.facts for frame in rig.frames]
+    offsets = {each.captured_unix_ns - each.captured_ns for each in facts}
+    assert offsets == {1_700_000_000 * 10**9}
+
+
+@pytest.mark.parametrize("nonsense", [rgb(), "picture", (rgb(), 5)])
+def test_what_is_no_picture_is_told(nonsense: Any) -> None:
+    rig = Rig()
+    rig.loop._camera.next_picture = lambda timeout_s: nonsense  # type: ignore[method-assign]
+    with pytest.raises(PixelsError, match=r"next_picture\(\) gave a .*; expected a Picture or None"):
         rig.loop.run(lambda: False)
 
 

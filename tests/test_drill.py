@@ -8,8 +8,9 @@ import pytest
 
 from capture_proc.camera import Pixels
 from capture_proc.drill import DrillCamera
-from capture_proc.jpeg import UnusableJpegError, checked, to_jpeg
+from capture_proc.jpeg import to_jpeg
 from capture_proc.options import DrillOrder
+from capture_proc.ready_jpeg import UnusableJpegError, checked
 from tests.fakes import FakeCamera, FakeClock, jpeg_of, rgb
 
 

@@ -51,12 +51,13 @@ class Rig:
         self.thread = threading.Thread(target=self.fan_out.run, daemon=True)
         self.thread.start()
 
-    def publish(self) -> None:
-        now_ns = time.monotonic_ns()
-        self.frames.publish(JPEG, FrameFacts(now_ns, time.time_ns(), 256, 192).pack())
+    def publish(self, age_s: float = 0.0, jpeg: bytes = JPEG) -> None:
+        age_ns = round(age_s * 1e9)
+        facts = FrameFacts(time.monotonic_ns() - age_ns, time.time_ns() - age_ns, 256, 192)
+        self.frames.publish(jpeg, facts.pack())
 
-    def watch(self) -> StreamViewer:
-        """Take a place and watch in a thread."""
+    def watch(self, *, reading: bool = True) -> StreamViewer:
+        """Take a place and watch in a thread, or do not read at all."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             client = socket.create_connection(listening.getsockname())
             connection, _ = listening.accept()
@@ -72,7 +73,8 @@ class Rig:
                     viewer.take(came, {})
             viewer.ended = True
 
-        threading.Thread(target=read, daemon=True).start()
+        if reading:
+            threading.Thread(target=read, daemon=True).start()
         return viewer
 
 
@@ -168,19 +170,65 @@ def test_the_snapshot_tells_all_that_others_may_know(rig: Rig) -> None:
 
 def test_the_board_moves_only_while_waitress_moves_too(rig: Rig) -> None:
     """A server whose main loop hangs accepts nobody: it must be found hung."""
-    eventually(lambda: rig.server_board.writes == 1)
-    rig.turns += 1
-    eventually(lambda: rig.server_board.writes == 2)
+    for writes in (1, 2):
+        rig.turns += 1
+        eventually(lambda writes=writes: rig.server_board.writes == writes)  # type: ignore[misc]
     looks = rig.fan_out.snapshot
     eventually(lambda: rig.fan_out.snapshot is not looks, what="the fan-out's next look")
     assert rig.server_board.writes == 2
 
 
-def test_a_stop_ends_streams_after_a_whole_part(rig: Rig) -> None:
-    rig.publish()
+def test_who_joins_while_the_camera_is_away_is_not_shown_an_old_picture(rig: Rig) -> None:
+    """A person may be driving a car by it."""
+    rig.publish(age_s=2.0)
     viewer = rig.watch()
+    eventually(lambda: viewer.head)
+    looks = rig.fan_out.snapshot
+    eventually(lambda: rig.fan_out.snapshot is not looks, what="the fan-out's next look")
+    assert viewer.seen == []
+    rig.publish()
+    eventually(lambda: viewer.seen)
+    assert (viewer.seen[0].sequence, viewer.seen[0].freshness) == (2, "live")
+
+
+def test_who_joins_a_little_late_is_told_how_old_the_frame_is(rig: Rig) -> None:
+    rig.publish(age_s=0.4)
+    late = rig.watch()
+    eventually(lambda: late.seen)
+    assert 400 <= late.seen[0].age_ms < 900
+
+
+def test_a_client_that_half_closes_is_served_on(rig: Rig) -> None:
+    """Some tools close their sending side when they have asked."""
+    viewer = rig.watch()
+    viewer.connection.shutdown(socket.SHUT_WR)
+    for number in range(1, 4):
+        rig.publish()
+        eventually(lambda number=number: len(viewer.frames) == number)  # type: ignore[misc]
+
+
+def test_who_left_while_the_camera_is_away_is_forgotten(rig: Rig) -> None:
+    """Nothing is sent then, so nothing fails; the house would fill with viewers that are gone."""
+    viewers = [rig.watch() for _ in range(4)]
+    eventually(lambda: len(rig.fan_out.snapshot.viewers) == 4)
+    for viewer in viewers:
+        viewer.connection.shutdown(socket.SHUT_RDWR)
+        viewer.connection.close()
+    eventually(lambda: rig.fan_out.snapshot.viewers == (), 30, "the end of all viewers")
+    assert rig.fan_out.admit(address="a", extra_headers=False) is not None
+
+
+def test_a_stop_ends_streams_after_a_whole_part_whoever_else_does_not_read(rig: Rig) -> None:
+    """Whoever reads must not wait for whoever does not."""
+    large = jpeg_of(noise(size=(1024, 768)), 95)
+    stalled = [rig.watch(reading=False) for _ in range(2)]
+    viewer = rig.watch()
+    for _ in range(20):
+        rig.publish(jpeg=large)
     eventually(lambda: viewer.frames)
+    rig.publish(jpeg=large)
     rig.fan_out.stop()
     eventually(lambda: viewer.ended)
     assert viewer.fault is None
     assert not viewer._waiting
+    assert not stalled[0].ended

@@ -121,6 +121,16 @@ def test_the_backoff_doubles_up_to_its_most() -> None:
     assert waits[-1] == BACKOFF_MOST_S
 
 
+def test_restarts_that_are_asked_for_are_no_failures() -> None:
+    policy, now_s = RestartPolicy(LIMITS, now_s=0.0), 0.0
+    for _ in range(5):
+        policy.tick(policy.deadline_s)
+        now_s = policy.deadline_s
+        policy.restart(now_s)
+        policy.tick(now_s, exited=True)
+        assert policy.deadline_s - now_s == BACKOFF_FIRST_S
+
+
 @pytest.mark.parametrize(("lived_s", "again_s"), [(HEALTHY_S, BACKOFF_FIRST_S), (59.0, 1.0)])
 def test_the_backoff_begins_anew_after_a_healthy_life(lived_s: float, again_s: float) -> None:
     policy = RestartPolicy(LIMITS, now_s=0.0)

@@ -91,6 +91,19 @@ def test_a_payload_that_fits_no_slot_is_counted_and_dropped(new_segment: Callabl
     assert writer.publish(b"y") == 3, "the gap tells of the loss"
 
 
+def test_more_facts_than_the_map_has_room_for_are_refused(new_segment: Callable[..., int]) -> None:
+    with pytest.raises(ValueError, match="expected up to 32 bytes of facts, got 33"):
+        RingWriter(Segment(new_segment())).publish(b"", b"f" * 33)
+
+
+def test_a_ring_is_empty_until_something_was_published(new_segment: Callable[..., int]) -> None:
+    descriptor = new_segment()
+    writer = RingWriter(Segment(descriptor))
+    assert writer.empty
+    writer.publish(b"")
+    assert not RingWriter(Segment(descriptor)).empty
+
+
 def test_a_writer_passes_over_slots_that_are_being_read(new_segment: Callable[..., int]) -> None:
     descriptor = new_segment()
     segment = Segment(descriptor)

@@ -67,7 +67,7 @@ def test_a_full_dev_shm_is_told_at_once_with_the_cure() -> None:
     )
     mounted = 'mount -t tmpfs -o size=1M none /dev/shm && exec "$0" -c "$1"'
     told = subprocess.run(
-        ["unshare", "-m", "sh", "-c", mounted, sys.executable, program],
+        ["unshare", "-rm", "sh", "-c", mounted, sys.executable, program],
         capture_output=True,
         text=True,
         timeout=30,
@@ -75,6 +75,7 @@ def test_a_full_dev_shm_is_told_at_once_with_the_cure() -> None:
     ).stdout
     assert "needs 4214784; lower --slot-bytes, or make /dev/shm larger" in told
     assert "1048576 bytes free" in told
+    assert "remount,size=6M" in told
 
 
 def test_a_name_that_is_taken_is_told() -> None:

@@ -19,6 +19,7 @@ from supervisor_proc.service import (
     lock_instance,
     urls,
 )
+from tests.running import environment
 
 _HOLDER = """
 import sys
@@ -47,18 +48,34 @@ def test_an_instance_runs_once_and_its_lock_dies_with_it() -> None:
     os.close(lock_instance("locktest"))
 
 
-def test_without_a_runtime_directory_there_is_one_of_our_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "/no/such/directory")
+@pytest.mark.usefixtures("_runtime")
+def test_a_lock_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    """Root started it once, or somebody put a link in its place."""
+    (tmp_path / "ringcast-linked.lock").symlink_to("/etc/passwd")
+    with pytest.raises(ServiceError, match=r"cannot open .*linked.lock: .*; remove it"):
+        lock_instance("linked")
+
+
+def test_a_user_s_locks_are_in_one_place_whatever_session_a_start_comes_from() -> None:
+    """With one in the session's directory, a start by cron or su would not see the other."""
+    told = "import os; from supervisor_proc.service import _runtime_directory\n"
+    if os.getuid() == 0:
+        told += "os.setgid(65534); os.setuid(65534)\n"
+    told += "print(_runtime_directory())"
+    places = {
+        subprocess.run(
+            [sys.executable, "-c", told], env=environment(XDG_RUNTIME_DIR=session, PYTHONPATH="."),
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for session in ("/run/user/65534", "")
+    }  # fmt: skip
+    assert len(places) == 1
+
+
+def test_a_directory_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    os.close(lock_instance("own"))
-    own = tmp_path / f"ringcast-{os.getuid()}"
-    assert own.stat().st_mode & 0o777 == 0o700
-    (own / "ringcast-own.lock").unlink()
-    own.rmdir()
-    own.symlink_to("/")
+    monkeypatch.setattr("os.getuid", lambda: 4711)
+    (tmp_path / "ringcast-4711").symlink_to("/")
     with pytest.raises(ServiceError, match="is not a directory of this user; remove it"):
         lock_instance("own")
 
@@ -66,12 +83,15 @@ def test_without_a_runtime_directory_there_is_one_of_our_own(
 def test_a_port_that_is_taken_is_told_with_the_cure() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ListenError, match=f"port {port} is held by another program; stop it or"):
+        with pytest.raises(
+            ListenError,
+            match=f"port {port} is held by another program; stop it or choose",
+        ):
             listen(Address("127.0.0.1", port))
 
 
 def test_an_address_of_another_machine_is_told() -> None:
-    with pytest.raises(ListenError, match="choose --listen with an address of this machine"):
+    with pytest.raises(ListenError, match="is not an address of this machine; choose another for --listen"):
         listen(Address("192.0.2.1", 0))
 
 
@@ -90,6 +110,8 @@ def test_what_a_killed_start_left_is_swept() -> None:
     left = Path("/dev/shm/ringcast-sweptest-frames")
     left.write_text("left by a start that was killed")
     memory = create_shared_memory("sweptest", 4096)
+    assert len(memory.for_capture()) == 3
+    assert len(memory.for_server()) == 5
     assert not list(Path("/dev/shm").glob("ringcast-sweptest-*"))
     for descriptor in (
         memory.frames_fd, memory.capture_board_fd, memory.server_board_fd, memory.supervisor_board_fd,

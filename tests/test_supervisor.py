@@ -21,7 +21,7 @@ class StuckChild:
 
     name = "capture"
     pid = 4711
-    exit_code = None
+    without_hope = False
 
     def __init__(self) -> None:
         self.policy = RestartPolicy(Limits(1, 1), 0.0)
@@ -36,7 +36,8 @@ class StuckChild:
     def stop(self, now_s: float) -> None:
         self.policy.stop(now_s)
 
-    def status(self, now_s: float) -> dict[str, Any]:
+    @property
+    def status(self) -> dict[str, Any]:
         return {}
 
 

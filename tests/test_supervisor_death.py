@@ -53,11 +53,19 @@ def test_a_stop_in_the_middle_of_the_start_is_clean_too() -> None:
 def test_a_second_start_names_the_first_and_leaves_it_alone() -> None:
     with Ringcast("--camera=pattern") as service:
         before = service.ready()
-        with Ringcast("--camera=pattern", instance=service.instance) as second:
-            assert second.wait() == 73
+        address = f"--listen=127.0.0.1:{service.port}"
+        with Audience(service.port, 2) as audience:
+            eventually(lambda: all(viewer.frames for viewer in audience.viewers))
+            with Ringcast("--camera=pattern", address, instance=service.instance) as second:
+                assert second.wait() == 73
+            seen = len(audience.viewers[0].frames)
+            eventually(lambda: all(len(viewer.frames) > seen + 5 for viewer in audience.viewers))
+            audience.check()
         lines = second.log.splitlines()
         assert len(lines) == 1
         assert f"is running already, as pid {service.pid}; stop that one" in lines[0]
         after = service.ready()
-        assert after["supervisor"] | {"board_age_s": 0} == before["supervisor"] | {"board_age_s": 0}
+        for child in ("capture", "server"):
+            assert after["supervisor"][child]["pid"] == before["supervisor"][child]["pid"]
+            assert after["supervisor"][child]["restarts"] == {}
         assert after["frame"]["sequence"] > before["frame"]["sequence"]

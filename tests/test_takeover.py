@@ -14,7 +14,7 @@ from waitress import channel, server, task
 
 from server_proc import takeover
 from server_proc.live.ticket import Ticket
-from server_proc.live.viewer import Viewer
+from server_proc.live.viewer import Outcome, Viewer
 from server_proc.takeover import Channel, Task, WebServer
 from tests.conditions import eventually
 
@@ -78,8 +78,8 @@ def read_to_the_end(client: socket.socket) -> bytes:
 def finish(viewer: Viewer) -> None:
     """Do what the fan-out does, on its own: send the opening and end the stream."""
     viewer.admitted(1, 0.0, 0)
-    while viewer.unfinished:
-        viewer.go_on(None, 0.0)
+    while viewer.go_on(0.0) is Outcome.BUSY:
+        pass
     viewer.end()
 
 
@@ -96,6 +96,27 @@ def test_a_streams_connection_lives_on_outside_waitress(app: App, port: int, ver
         ).encode()
     )
     assert app.given_back == 0, "the place is the viewer's"
+
+
+def test_what_the_application_writes_after_the_hand_over_goes_nowhere(app: App) -> None:
+    """WSGI's write() would put bytes in the middle of the stream."""
+    writers = []
+
+    def writing(environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        writers.append(start_response("200 OK", [("content-type", "multipart/x")]))
+        return Ticket(app.viewers.append, app.give_back, address="a", extra_headers=False)
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    web = WebServer(writing, listening)
+    thread = threading.Thread(target=web.run, daemon=True)
+    thread.start()
+    client = ask(listening.getsockname()[1], "GET / HTTP/1.1")
+    eventually(lambda: app.viewers)
+    writers[0](b"in the middle of the stream")
+    finish(app.viewers[0])
+    assert read_to_the_end(client).endswith(b"Connection: close\r\n\r\n--frame\r\n")
+    web.stop()
+    thread.join(10)
 
 
 def test_unsent_answers_of_earlier_requests_go_out_first(app: App, port: int) -> None:
@@ -148,7 +169,9 @@ def test_a_connection_that_asked_is_kept_for_the_next_request(
     assert b"word" in read_to_the_end(client)
 
 
-def test_clients_that_pipeline_and_do_not_read_hold_no_thread(app: App, port: int) -> None:
+def test_clients_that_pipeline_and_do_not_read_hold_no_thread(
+    app: App, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """Four of them would hold all four threads of Waitress for ever."""
     greedy = [ask(port, *["GET /large HTTP/1.1"] * 200) for _ in range(5)]
     eventually(lambda: app.answered >= 5 * 10)
@@ -156,6 +179,8 @@ def test_clients_that_pipeline_and_do_not_read_hold_no_thread(app: App, port: in
     assert b"word" in read_to_the_end(client)
     for one in greedy:
         one.close()
+    assert "Traceback" not in caplog.text
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_a_ticket_that_cannot_be_handed_over_gives_its_place_back(app: App) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from server_proc.live.viewer import Offer, Outcome, Viewer
+from server_proc.live.offer import Offer
+from server_proc.live.viewer import Outcome, Viewer
+from shm_ring.frame import Frame, FrameFacts
 
 OPENING = b"HEAD\r\n\r\n--frame\r\n"
 
@@ -26,8 +28,15 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def offer(sequence: int, length: int = 1000) -> Offer:
-    plain = b"[%d:" % sequence + b"." * length + b"]"
-    return Offer(sequence, plain, lambda: plain.replace(b"[", b"[facts "))
+    facts = FrameFacts(captured_ns=0, captured_unix_ns=0, width_px=64, height_px=48)
+    jpeg = b"\xff\xd8" + bytes(max(length, 4096)) + b"\xff\xd9"
+    return Offer(Frame(sequence, facts, jpeg))
+
+
+def start(viewer: Viewer, first: Offer, now_s: float = 0.0) -> None:
+    """Do as the fan-out does at the first edge."""
+    assert viewer.go_on(now_s) is Outcome.SENT
+    assert viewer.offer(first, now_s) is Outcome.SENT
 
 
 def viewer_on(connection: socket.socket, *, extra_headers: bool = False) -> Viewer:
@@ -48,7 +57,7 @@ def test_the_opening_and_the_newest_frame_go_out_at_the_first_edge(
 ) -> None:
     server, client = ends
     viewer = viewer_on(server)
-    assert viewer.go_on(offer(5), 1.0) is Outcome.SENT
+    start(viewer, offer(5))
     expected = OPENING + offer(5).plain
     assert read_exactly(client, len(expected)) == expected
     assert (viewer.sequence, viewer.frames) == (5, 1)
@@ -59,7 +68,7 @@ def test_a_viewer_that_stops_reading_skips_frames_and_no_part_is_torn(
 ) -> None:
     server, client = ends
     viewer = viewer_on(server)
-    viewer.go_on(None, 0.0)
+    viewer.go_on(0.0)
     sequence = 1
     while viewer.offer(last := offer(sequence, 300_000), 0.0) is Outcome.SENT:
         sequence += 1
@@ -68,9 +77,10 @@ def test_a_viewer_that_stops_reading_skips_frames_and_no_part_is_torn(
         last = offer(sequence := sequence + 1, 300_000)
         assert viewer.offer(last, 0.0) is Outcome.BUSY
     came = b""
-    while viewer.unfinished or viewer.sequence != sequence:
+    while viewer.blocked or viewer.sequence != sequence:
         came += client.recv(1 << 20)
-        viewer.go_on(last, 0.0)
+        if viewer.go_on(0.0) is Outcome.SENT and viewer.sequence != sequence:
+            viewer.offer(last, 0.0)
     viewer.end()
     while rest := client.recv(1 << 20):
         came += rest
@@ -84,7 +94,7 @@ def test_a_repeat_is_sent_once_more_and_counts_as_no_frame(
 ) -> None:
     server, client = ends
     viewer = viewer_on(server)
-    viewer.go_on(offer(1), 0.0)
+    start(viewer, offer(1))
     assert viewer.repeat(offer(1), 1.0) is Outcome.SENT
     assert viewer.repeated
     expected = OPENING + offer(1).plain * 2
@@ -97,14 +107,14 @@ def test_a_repeat_is_sent_once_more_and_counts_as_no_frame(
 def test_extra_headers_go_to_those_who_asked(ends: tuple[socket.socket, socket.socket]) -> None:
     server, client = ends
     viewer = viewer_on(server, extra_headers=True)
-    viewer.go_on(offer(1), 0.0)
-    assert b"[facts 1:" in read_exactly(client, 1000)
+    start(viewer, offer(1))
+    assert b"X-Sequence: 1\r\n" in read_exactly(client, 1000)
 
 
 def test_a_client_that_went_is_found_gone(ends: tuple[socket.socket, socket.socket]) -> None:
     server, client = ends
     viewer = viewer_on(server)
-    viewer.go_on(None, 0.0)
+    viewer.go_on(0.0)
     client.close()
     outcomes = [viewer.offer(offer(n), 0.0) for n in range(1, 50)]
     assert Outcome.GONE in outcomes
@@ -116,7 +126,7 @@ def test_the_end_is_a_fin_and_no_reset_whatever_the_client_said_meanwhile(
     """Chromium blanks the picture on a reset, and ffmpeg reports invalid data."""
     server, client = ends
     viewer = viewer_on(server)
-    viewer.go_on(offer(1), 0.0)
+    start(viewer, offer(1))
     client.sendall(b"GET /nobody-reads-this HTTP/1.1\r\n\r\n" * 100)
     viewer.end()
     expected = OPENING + offer(1).plain

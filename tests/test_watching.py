@@ -7,7 +7,10 @@ import io
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from capture_proc.camera import Plane
 from tests.conditions import eventually
 from tests.footage import PEDESTRIANS_FRAMES, PEDESTRIANS_SIZE, which_frame
 from tests.mjpeg import Audience, StreamViewer
@@ -24,14 +28,15 @@ from tests.running import Ringcast
 
 pytestmark = [pytest.mark.process, pytest.mark.client, pytest.mark.install]
 
-FPS = 20
+FPS = 10
 VIEWERS = 20
+FRESH_S = 2.0
 
 
 @pytest.fixture(scope="module")
 def service(clone: Path) -> Iterator[Ringcast]:
     """`make run` in a clean clone, on the footage."""
-    arguments = ("--camera=tests/footage/pedestrians.avi", f"--fps={FPS}", "--listen=127.0.0.1:0")
+    arguments = ("--camera=tests/footage/pedestrians.avi", "--listen=127.0.0.1:0")
     with Ringcast(
         *arguments,
         command=("make", "run", "PYTHON=/usr/bin/python3"),
@@ -49,13 +54,14 @@ def _index(sequence: int) -> int:
     return (sequence - 1) % PEDESTRIANS_FRAMES
 
 
-def _newest(service: Ringcast) -> int:
-    return int(service.status()["frame"]["sequence"])
-
-
-def _check_shows(picture: np.ndarray, earliest: int, latest: int) -> None:
-    """Check that a picture shows one of the frames that were published from `earliest` to `latest`."""
-    assert which_frame(picture) in {_index(sequence) for sequence in range(earliest, latest + 1)}
+def _check_is_fresh(seen_s: float, picture: Plane, audience: Audience) -> None:
+    """Check that what was seen at `seen_s` is a frame that was published in the two seconds before."""
+    arrived_s = {seen.sequence: seen.at_s for seen in audience.viewers[0].frames}
+    published = [
+        _index(sequence) for sequence, at_s in arrived_s.items() if seen_s - FRESH_S < at_s < seen_s + 0.2
+    ]
+    assert len(published) < PEDESTRIANS_FRAMES / 2, "an older frame would be told from these"
+    assert which_frame(picture) in published
 
 
 @pytest.fixture
@@ -74,107 +80,140 @@ def browser() -> Iterator[webdriver.Chrome]:
     driver.quit()
 
 
-def test_chromium_shows_the_frame_that_was_published(service: Ringcast, browser: webdriver.Chrome) -> None:
-    browser.get(f"http://127.0.0.1:{service.port}/")
-    image = eventually(lambda: browser.find_elements(By.TAG_NAME, "img"), 20, "the picture's element")[0]
-    eventually(lambda: browser.execute_script("return arguments[0].naturalWidth", image), 20)
-    seen = set()
-    for _ in range(3):
-        earliest = _newest(service) - 2  # it shows a frame when the next one starts
-        shot = image.screenshot_as_png
-        picture = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))
-        assert picture.shape[1::-1] == PEDESTRIANS_SIZE, "the page shows the picture in its own size"
-        _check_shows(picture, earliest, _newest(service))
-        seen.add(shot)
-    assert len(seen) > 1, "the picture stood still"
+@dataclass
+class Shown:
+    """Pictures that a client showed, each with the time when it was seen."""
+
+    pictures: list[tuple[float, Plane]] = field(default_factory=list)
+    errors: str = ""
 
 
-def test_ffmpeg_shows_every_frame_in_order(service: Ringcast) -> None:
+def _watch_with_ffmpeg(url: str, frames: int) -> Shown:
     width, height = PEDESTRIANS_SIZE
-    frames = 40
-    earliest = _newest(service) - 1
-    shown = subprocess.run(
-        ["ffmpeg", "-v", "warning", "-i", f"http://127.0.0.1:{service.port}/stream",
-         "-frames:v", str(frames), "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
-        capture_output=True, timeout=60, check=True,
-    )  # fmt: skip
-    latest = _newest(service)
-    assert b"rror" not in shown.stderr, shown.stderr
-    pictures = np.frombuffer(shown.stdout, dtype=np.uint8).reshape(frames, height, width, 3)
-    _check_shows(pictures[0], earliest, latest)
-    first = which_frame(pictures[0])
-    indices = [which_frame(picture) for picture in pictures]
-    assert indices == [(first + number) % PEDESTRIANS_FRAMES for number in range(frames)]
+    shown = Shown()
+    with subprocess.Popen(
+        ["ffmpeg", "-v", "warning", "-i", url, "-frames:v", str(frames), "-fps_mode", "passthrough",
+         "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as ffmpeg:  # fmt: skip
+        assert ffmpeg.stdout is not None
+        assert ffmpeg.stderr is not None
+        while raw := ffmpeg.stdout.read(width * height * 3):
+            picture = np.frombuffer(raw, dtype=np.uint8).reshape(height, width, 3)
+            shown.pictures.append((time.monotonic(), picture))
+        shown.errors = ffmpeg.stderr.read().decode()
+    assert ffmpeg.returncode == 0, shown.errors
+    return shown
 
 
-def test_opencv_shows_the_frame_that_was_published(service: Ringcast, tmp_path: Path) -> None:
-    program = (
-        "import cv2, sys\n"
-        "video = cv2.VideoCapture(sys.argv[1])\n"
-        "for _ in range(20):\n"
-        "    there, picture = video.read()\n"
-        "    assert there, 'no picture'\n"
-        "cv2.imwrite(sys.argv[2], picture)\n"
-    )
-    shot = tmp_path / "shot.png"
-    earliest = _newest(service)
-    url = f"http://127.0.0.1:{service.port}/stream"
-    subprocess.run(["/usr/bin/python3", "-c", program, url, shot], check=True, timeout=60)
-    _check_shows(np.asarray(Image.open(shot).convert("RGB")), earliest, _newest(service))
+_OPENCV = """
+import cv2, sys, time
+video = cv2.VideoCapture(sys.argv[1])
+for number in range(int(sys.argv[2])):
+    there, picture = video.read()
+    assert there, "no picture"
+print(time.monotonic(), flush=True)
+cv2.imwrite(sys.argv[3], picture)
+"""
 
 
-def test_curl_gets_whole_parts(service: Ringcast) -> None:
-    port = service.port
+def _watch_with_opencv(url: str, frames: int, file: Path) -> Shown:
+    told = subprocess.run(
+        ["/usr/bin/python3", "-c", _OPENCV, url, str(frames), file],
+        stdout=subprocess.PIPE, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    return Shown([(float(told), np.asarray(Image.open(file).convert("RGB")))])
+
+
+def _watch_with_curl(url: str, seconds: int) -> bytes:
     got = subprocess.run(
-        ["curl", "-s", "-i", "-m", "2", f"http://127.0.0.1:{port}/video?extra_headers=1"],
-        capture_output=True, timeout=30, check=False,
-    )  # fmt: skip
+        ["curl", "-s", "-i", "-m", str(seconds), url], capture_output=True, timeout=60, check=False
+    )
     assert got.returncode == 28, "curl ends it by its own time limit"
-    viewer, jpegs = StreamViewer(None), {}  # type: ignore[var-annotated, arg-type]
-    viewer.take(got.stdout, jpegs)
-    assert viewer.fault is None
-    assert len(viewer.frames) > 1.5 * FPS
-    for sequence, jpeg in jpegs.items():
-        _check_shows(simplejpeg.decode_jpeg(jpeg), sequence, sequence)
+    return got.stdout
 
 
-def test_many_watch_at_once_and_each_gets_the_frames_whole_and_in_order(
-    service: Ringcast, browser: webdriver.Chrome
+def _watch_with_chromium(driver: webdriver.Chrome, url: str) -> Shown:
+    driver.get(url)
+    image = eventually(lambda: driver.find_elements(By.TAG_NAME, "img"), 20, "the picture's element")[0]
+    eventually(lambda: driver.execute_script("return arguments[0].naturalWidth", image), 20)
+    shown = Shown()
+    for _ in range(4):
+        shot = image.screenshot_as_png
+        shown.pictures.append((time.monotonic(), np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))))
+    return shown
+
+
+def test_all_watch_at_once_and_each_is_shown_what_was_published(
+    service: Ringcast, browser: webdriver.Chrome, tmp_path: Path
 ) -> None:
     """The old app gave the second viewer 0 bytes."""
-    stream = f"http://127.0.0.1:{service.port}/stream"
-    others = [
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for command in (
-            ["curl", "-s", stream],
-            ["ffmpeg", "-v", "quiet", "-i", stream, "-f", "null", "-"],
-            ["/usr/bin/python3", "-c",
-             f"import cv2\nvideo = cv2.VideoCapture({stream!r})\nwhile video.read()[0]: pass"],
+    base = f"http://127.0.0.1:{service.port}"
+    with Audience(service.port, VIEWERS) as audience, ThreadPoolExecutor() as pool:
+        eventually(lambda: all(viewer.frames for viewer in audience.viewers))
+        ffmpeg = pool.submit(_watch_with_ffmpeg, f"{base}/stream", 10 * FPS)
+        opencv = pool.submit(_watch_with_opencv, f"{base}/stream", 10 * FPS, tmp_path / "opencv.png")
+        curl = pool.submit(_watch_with_curl, f"{base}/video?extra_headers=1", 10)
+        chromium = pool.submit(_watch_with_chromium, browser, f"{base}/")
+        count = VIEWERS + 4
+        listed = eventually(
+            lambda: (told := service.status()["viewers"])["count"] == count and told["list"],
+            20,
+            f"{count} viewers",
         )
-    ]  # fmt: skip
-    try:
-        browser.get(f"http://127.0.0.1:{service.port}/")
-        count = VIEWERS + len(others) + 1
-        with Audience(service.port, VIEWERS) as audience:
-            eventually(lambda: service.status()["viewers"]["count"] == count, 20, f"{count} viewers")
-            enough = 10 * FPS
-            eventually(lambda: all(len(viewer.frames) > enough for viewer in audience.viewers), 40)
-            told = service.status()["viewers"]["list"]
-            audience.check()
-            for viewer in audience.viewers:
-                published = viewer.frames[-1].sequence - viewer.frames[0].sequence + 1
-                assert len(viewer.frames) >= 0.95 * published
-        ids = [viewer["id"] for viewer in told]
-        assert ids == sorted(ids)
-        assert len(set(ids)) == count
-        assert all(viewer["frames"] > 0 for viewer in told)
-        chosen = sorted(audience.jpegs)[:: len(audience.jpegs) // 20]
-        for sequence in chosen:
-            _check_shows(simplejpeg.decode_jpeg(audience.jpegs[sequence]), sequence, sequence)
-    finally:
-        for other in others:
-            other.kill()
-            other.wait(10)
+        shown = {"ffmpeg": ffmpeg.result(), "opencv": opencv.result(), "chromium": chromium.result()}
+        by_curl = curl.result()
+        audience.check()
+
+    for viewer in audience.viewers:
+        published = viewer.frames[-1].sequence - viewer.frames[0].sequence + 1
+        assert published > 10 * FPS
+        assert len(viewer.frames) >= 0.95 * published
+    for sequence in sorted(audience.jpegs)[::5]:
+        assert which_frame(simplejpeg.decode_jpeg(audience.jpegs[sequence])) == _index(sequence)
+
+    # ffmpeg reads ahead before it shows the first; from then on it must be at the newest, in order
+    indices = [which_frame(picture) for _, picture in shown["ffmpeg"].pictures]
+    assert len(indices) == 10 * FPS
+    assert indices == [(indices[0] + number) % PEDESTRIANS_FRAMES for number in range(10 * FPS)]
+    assert "rror" not in shown["ffmpeg"].errors
+    _check_is_fresh(*shown["ffmpeg"].pictures[-1], audience)
+    _check_is_fresh(*shown["opencv"].pictures[-1], audience)
+    for seen_s, picture in shown["chromium"].pictures:
+        assert picture.shape[1::-1] == PEDESTRIANS_SIZE, "the page shows it in its own size"
+        _check_is_fresh(seen_s, picture, audience)
+    chromium_saw = {which_frame(picture) for _, picture in shown["chromium"].pictures}
+    assert len(chromium_saw) > 1, "the picture stood still"
+
+    curl_saw, jpegs = StreamViewer(None), dict[int, bytes]()  # type: ignore[arg-type]
+    curl_saw.take(by_curl, jpegs)
+    assert curl_saw.fault is None
+    assert len(curl_saw.frames) > 8 * FPS
+    assert all(jpegs[sequence] == audience.jpegs[sequence] for sequence in jpegs.keys() & audience.jpegs)
+
+    ids = [viewer["id"] for viewer in listed]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == count
     browser.get("about:blank")
     eventually(lambda: service.status()["viewers"]["count"] == 0, 10, "all left viewers forgotten")
     assert service.log.count(" came from 127.0.0.1 (") == service.log.count(" from 127.0.0.1 left after ")
+
+
+def test_the_page_says_when_it_is_not_live_and_finds_a_new_server(
+    service: Ringcast, browser: webdriver.Chrome
+) -> None:
+    """A browser goes on showing the last frame of a stream that has ended."""
+    browser.get(f"http://127.0.0.1:{service.port}/")
+    eventually(lambda: service.status()["viewers"]["count"] == 1, 20, "the page's stream")
+    before = service.status()
+    os.kill(before["server"]["pid"], signal.SIGKILL)
+    eventually(lambda: service.status()["viewers"]["count"] == 1, 20, "the page's new stream")
+    capture = before["supervisor"]["capture"]["pid"]
+    os.kill(capture, signal.SIGSTOP)
+
+    def line() -> str:
+        return str(browser.find_element(By.CSS_SELECTOR, "[role=status]").text)
+
+    eventually(lambda: line().startswith("No live picture: the newest frame is"), 20)
+    eventually(lambda: line() == "", 20, "a live picture again")
+    assert service.status()["viewers"]["count"] == 1

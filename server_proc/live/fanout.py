@@ -6,7 +6,6 @@ Its thread alone touches the rings. What others may know stands in an immutable 
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import select
@@ -16,11 +15,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from server_proc.live.freshness import Freshness, due, repeat_after_s
-from server_proc.live.multipart import part, part_facts
+from server_proc.live.freshness import Freshness, due, gave_up, repeat_after_s, stale_after_s
+from server_proc.live.offer import Offer
 from server_proc.live.snapshot import Snapshot
 from server_proc.live.ticket import Ticket
-from server_proc.live.viewer import GONE, Offer, Viewer
+from server_proc.live.viewer import BUSY, GONE, SENT, Outcome, Viewer
 from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.doorbell import Doorbell
 from shm_ring.frame import Frame
@@ -80,13 +79,8 @@ class FanOut:
         self._repeat_due_s = float("inf")
         self._look_due_s = 0.0
         self._board_due_s = 0.0
-        self._turns_at_board = -1
+        self._turns_at_board = 0
         self.snapshot = Snapshot()
-
-    @property
-    def max_viewers(self) -> int:
-        """How many viewers have a place at once."""
-        return self._max_viewers
 
     def admit(self, *, address: str, extra_headers: bool) -> Ticket | None:
         """Reserve a place for a viewer; None when all are taken."""
@@ -120,16 +114,16 @@ class FanOut:
         events = self._epoll.poll(max(0.0, until_s - self._clock()))
         now_s = self._clock()
         for descriptor, event in events:
-            if descriptor == self._rings.doorbell.fileno():
-                self._rings.doorbell.quiet()
-                self._show_newest(now_s)
-            elif descriptor == self._wake.fileno():
-                self._wake.quiet()
-                self._welcome(now_s)
-            elif (viewer := self._viewers.get(descriptor)) is not None:
+            viewer = self._viewers.get(descriptor)
+            if viewer is not None:
                 self._on_edge(viewer, event, now_s)
+        if self._rings.doorbell.quiet():
+            self._show_newest(now_s)
+        # Last, for a newcomer's descriptor may be one of these events' that was closed meanwhile.
+        if self._wake.quiet():
+            self._welcome(now_s)
         if now_s >= self._repeat_due_s:
-            self._repeat(now_s)
+            self._send_what_is_due(now_s)
         if now_s >= self._look_due_s:
             self._look(now_s)
         if now_s >= self._board_due_s:
@@ -137,41 +131,63 @@ class FanOut:
 
     def _on_edge(self, viewer: Viewer, event: int, now_s: float) -> None:
         ended = event & (select.EPOLLERR | select.EPOLLHUP)
-        if ended or viewer.go_on(self._newest, now_s) is GONE:
+        viewer.half_closed = viewer.half_closed or bool(event & select.EPOLLRDHUP)
+        outcome = GONE if ended else viewer.go_on(now_s)
+        if outcome is SENT:
+            outcome = self._send_due(viewer, now_s)
+        if outcome is GONE:
             self._let_go(viewer, now_s)
-        else:
-            self._expect_repeat(now_s)
 
     def _show_newest(self, now_s: float) -> None:
         published = self._rings.frames.latest(self._newest.sequence if self._newest else 0)
         if published is None:
             return
-        frame = Frame.of(published)
+        newest = self._newest = Offer(Frame.of(published))
+        self.snapshot = replace(self.snapshot, frame=newest.frame)
+        if newest.age_s(now_s) >= stale_after_s(self.snapshot.period_s):
+            return  # this server process is new, and the camera is away
         self._frames_seen += 1
-        newest = self._newest = self._offer_of(frame, Freshness.LIVE)
-        self.snapshot = replace(self.snapshot, frame=frame)
         viewers = self._viewers.values()
         gone = [viewer for viewer in viewers if viewer.offer(newest, now_s) is GONE]
         for viewer in gone:
             self._let_go(viewer, now_s)
+        self._repeat_due_s = now_s + repeat_after_s(self.snapshot.period_s)
+
+    def _send_what_is_due(self, now_s: float) -> None:
+        """Go through all viewers while no new frame comes: some may still need the last, or again."""
         self._repeat_due_s = float("inf")
-        self._expect_repeat(now_s)
+        for viewer in list(self._viewers.values()):
+            if self._send_due(viewer, now_s) is GONE:
+                self._let_go(viewer, now_s)
 
-    def _offer_of(self, frame: Frame, freshness: Freshness) -> Offer:
-        @functools.cache
-        def with_facts() -> bytes:
-            age_ms = (time.monotonic_ns() - frame.facts.captured_ns) // 10**6
-            return part(frame, part_facts(frame, freshness.value, age_ms))
-
-        return Offer(frame.sequence, part(frame), with_facts)
+    def _send_due(self, viewer: Viewer, now_s: float) -> Outcome:
+        newest = self._newest
+        if newest is None:
+            return SENT
+        step = due(
+            newest=newest.sequence,
+            sent=viewer.sequence,
+            repeated=viewer.repeated,
+            age_s=newest.age_s(now_s),
+            quiet_s=now_s - viewer.sent_s,
+            period_s=self.snapshot.period_s,
+        )
+        outcome = SENT
+        if step is Freshness.LIVE:
+            outcome = viewer.offer(newest, now_s)
+        elif step is Freshness.REPEAT:
+            outcome = viewer.repeat(newest, now_s)
+        again_s = viewer.sent_s + repeat_after_s(self.snapshot.period_s)
+        if again_s > now_s:
+            self._repeat_due_s = min(self._repeat_due_s, again_s)
+        return outcome
 
     def _welcome(self, now_s: float) -> None:
         while self._arrivals:
             viewer = self._arrivals.popleft()
             self._last_id += 1
-            seen_before = self._frames_seen - (self._newest is not None)
             try:
-                viewer.admitted(self._last_id, now_s, seen_before)
+                viewer.admitted(self._last_id, now_s, self._frames_seen)
             except OSError:  # it went before it came
                 viewer.end()
                 self._give_back()
@@ -179,7 +195,7 @@ class FanOut:
             self._viewers[viewer.fileno()] = viewer
             _log.info("viewer #%d came from %s (%s)", viewer.id, viewer.address, self._count())
             # writable from the start, so registering makes the first edge
-            self._epoll.register(viewer.fileno(), select.EPOLLOUT | select.EPOLLET)
+            self._epoll.register(viewer.fileno(), select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET)
 
     def _let_go(self, viewer: Viewer, now_s: float) -> None:
         descriptor = viewer.fileno()
@@ -201,32 +217,18 @@ class FanOut:
     def _count(self) -> str:
         return f"{len(self._viewers)} viewer{'' if len(self._viewers) == 1 else 's'}"
 
-    def _expect_repeat(self, now_s: float) -> None:
-        due_s = now_s + repeat_after_s(self.snapshot.period_s)
-        self._repeat_due_s = min(self._repeat_due_s, due_s)
-
-    def _repeat(self, now_s: float) -> None:
-        self._repeat_due_s = float("inf")
-        frame, period_s = self.snapshot.frame, self.snapshot.period_s
-        if frame is None:
-            return
-        again = self._offer_of(frame, Freshness.REPEAT)
-        for viewer in list(self._viewers.values()):
-            step = due(
-                newest=frame.sequence,
-                sent=viewer.sequence,
-                repeated=viewer.repeated,
-                quiet_s=now_s - viewer.sent_s,
-                period_s=period_s,
-            )
-            if step is Freshness.REPEAT and viewer.repeat(again, now_s) is GONE:
-                self._let_go(viewer, now_s)
-            elif step is Freshness.WAIT and not viewer.repeated:
-                self._repeat_due_s = min(self._repeat_due_s, viewer.sent_s + repeat_after_s(period_s))
-
     def _look(self, now_s: float) -> None:
         self._look_due_s = now_s + _LOOK_S
         self._show_newest(now_s)  # in case a writer died between its publish and its ringing
+        self._send_what_is_due(now_s)
+        for viewer in list(self._viewers.values()):
+            if gave_up(
+                blocked=viewer.blocked,
+                half_closed=viewer.half_closed,
+                quiet_s=now_s - viewer.sent_s,
+                period_s=self.snapshot.period_s,
+            ):
+                self._let_go(viewer, now_s)
         capture = self._rings.capture_board.read()
         self.snapshot = Snapshot(
             frame=self.snapshot.frame,
@@ -240,17 +242,29 @@ class FanOut:
 
     def _write_board(self, now_s: float) -> None:
         """Tell the supervisor that this process lives: both this loop and Waitress's have moved."""
-        self._board_due_s = now_s + _BOARD_S
         turns = self._main_loop_turns()
-        if turns != self._turns_at_board:
-            self._turns_at_board = turns
-            self._rings.own_board.write({"pid": os.getpid(), "viewers": len(self._viewers)})
+        if turns == self._turns_at_board:
+            self._board_due_s = now_s + _LOOK_S
+            return
+        self._turns_at_board = turns
+        self._board_due_s = now_s + _BOARD_S
+        self._rings.own_board.write({"pid": os.getpid(), "viewers": len(self._viewers)})
 
     def _end_all(self) -> None:
-        deadline_s = self._clock() + _FINISH_S
+        """End every stream, each as soon as its part is whole, those that do not read by a deadline."""
+        self._epoll.unregister(self._wake.fileno())
+        self._epoll.unregister(self._rings.doorbell.fileno())
+        while self._arrivals:
+            self._arrivals.popleft().end()
+        now_s = self._clock()
+        deadline_s = now_s + _FINISH_S
+        ready = list(self._viewers)
+        while self._viewers and now_s < deadline_s:
+            for descriptor in ready:
+                viewer = self._viewers[descriptor]
+                if viewer.go_on(now_s) is not BUSY:
+                    self._let_go(viewer, now_s)
+            ready = [descriptor for descriptor, _ in self._epoll.poll(deadline_s - now_s)]
+            now_s = self._clock()
         for viewer in list(self._viewers.values()):
-            while viewer.unfinished and self._clock() < deadline_s:
-                self._epoll.poll(max(0.0, deadline_s - self._clock()))
-                if viewer.go_on(None, self._clock()) is GONE:
-                    break
-            self._let_go(viewer, self._clock())
+            self._let_go(viewer, now_s)

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+
+from server_proc.live.freshness import Freshness
+from server_proc.live.offer import Offer
 
 _NOT_SENT_LOW_BYTES = 16 * 1024
 """TCP_NOTSENT_LOWAT (tcp(7)): the kernel takes a new frame only when the last is nearly out. Without
 it a viewer on a thin link falls seconds behind, and further the longer it watches."""
 
-_GIVE_UP_MS = 60_000
-"""TCP_USER_TIMEOUT (tcp(7)): ends a viewer whose peer is dead, and one that reads nothing for so long.
-See docs/decisions/0003-a-paused-viewer-is-kept-for-a-minute.md."""
+_KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT = 5, 3, 3
+"""While nothing is sent, a phone that left the network shows only by not answering (tcp(7))."""
 
 
 class Outcome(Enum):
@@ -48,21 +49,12 @@ class ViewerFacts:
     skipped: int
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A frame as its bytes, for those who asked for extra headers and for the others."""
-
-    sequence: int
-    plain: bytes
-    with_facts: Callable[[], bytes]
-
-
 class Viewer:
     """One open stream. For the fan-out's thread only."""
 
     __slots__ = (
-        "_connection", "_rest", "_seen_before", "_send", "_since_s",
-        "address", "extra_headers", "frames", "id", "repeated", "sent_s", "sequence",
+        "_connection", "_rest", "_seen_before", "_send", "_since_s", "address", "blocked",
+        "extra_headers", "frames", "half_closed", "id", "repeated", "sent_s", "sequence",
     )  # fmt: skip
 
     def __init__(
@@ -72,37 +64,40 @@ class Viewer:
         self._connection = connection
         self._send = connection.send
         self._rest: memoryview | None = memoryview(opening)
+        self._since_s = 0.0
+        self._seen_before = 0
         self.address = address
         self.extra_headers = extra_headers
         self.id = 0
         self.sequence = 0
+        """Of the last frame that it was sent."""
         self.repeated = False
         self.frames = 0
         self.sent_s = 0.0
-        self._since_s = 0.0
-        self._seen_before = 0
+        """When the kernel last took a byte for it."""
+        self.blocked = False
+        """Whether the kernel took less than it was offered then."""
+        self.half_closed = False
+        """Whether the client will send no more."""
 
     def admitted(self, number: int, now_s: float, seen_before: int) -> None:
-        """Begin to count: it is viewer `number`, and `seen_before` frames were there before it."""
+        """Begin to count: it is viewer `number`, and `seen_before` frames came before it did."""
         self.id = number
         self._since_s = self.sent_s = now_s
         self._seen_before = seen_before
         for level, name, setting in (
             (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
             (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOT_SENT_LOW_BYTES),
-            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _GIVE_UP_MS),
             (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL_S),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT),
         ):
             self._connection.setsockopt(level, name, setting)
 
     def fileno(self) -> int:
         """Return the socket's descriptor."""
         return self._connection.fileno()
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether the rest of a part still has to go out."""
-        return self._rest is not None
 
     def facts(self, now_s: float, seen: int) -> ViewerFacts:
         """Return what is told of it when `seen` frames have come in all."""
@@ -115,7 +110,7 @@ class Viewer:
 
         It is always tried: a send that took all bytes is followed by no edge of epoll, ever.
         """
-        outcome = self._begin(offer, now_s)
+        outcome = self._begin(offer, Freshness.LIVE, now_s)
         if outcome is SENT:
             self.sequence = offer.sequence
             self.repeated = False
@@ -124,13 +119,13 @@ class Viewer:
 
     def repeat(self, offer: Offer, now_s: float) -> Outcome:
         """Send the frame that it has once more. It counts as no frame."""
-        outcome = self._begin(offer, now_s)
+        outcome = self._begin(offer, Freshness.REPEAT, now_s)
         if outcome is SENT:
             self.repeated = True
         return outcome
 
-    def go_on(self, newest: Offer | None, now_s: float) -> Outcome:
-        """Send on after an edge: the rest until the kernel takes no more, then the newest frame."""
+    def go_on(self, now_s: float) -> Outcome:
+        """Send the rest until the kernel takes no more; SENT when there is none left."""
         while self._rest is not None:
             try:
                 sent = self._send(self._rest)
@@ -138,24 +133,26 @@ class Viewer:
                 return BUSY
             except OSError:
                 return GONE
+            self.sent_s = now_s
             self._rest = self._rest[sent:] if sent < len(self._rest) else None
-        if newest is not None and newest.sequence > self.sequence:
-            return self.offer(newest, now_s)
+        self.blocked = False
         return SENT
 
-    def _begin(self, offer: Offer, now_s: float) -> Outcome:
+    def _begin(self, offer: Offer, freshness: Freshness, now_s: float) -> Outcome:
         """Begin a part, unless the last one is not out yet."""
         if self._rest is not None:
             return BUSY
-        part = offer.with_facts() if self.extra_headers else offer.plain
+        part = offer.with_facts(freshness, now_s) if self.extra_headers else offer.plain
         try:
             sent = self._send(part)
         except BlockingIOError:
+            self.blocked = True
             return BUSY
         except OSError:
             return GONE
         self.sent_s = now_s
-        if sent < len(part):
+        self.blocked = sent < len(part)
+        if self.blocked:
             self._rest = memoryview(part)[sent:]
         return SENT
 

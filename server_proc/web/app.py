@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import html
 import importlib.resources
+import json
+import logging
 import time
 from typing import Protocol
 
@@ -14,6 +16,8 @@ from server_proc.live.multipart import CONTENT_TYPE, padded, unix_seconds
 from server_proc.live.snapshot import Snapshot
 from server_proc.live.ticket import Ticket
 from server_proc.web.status import ServiceFacts, age_s, status, why_not_ready
+
+_log = logging.getLogger(__name__)
 
 
 class Live(Protocol):
@@ -30,6 +34,7 @@ class Live(Protocol):
 def create_app(live: Live, service: ServiceFacts) -> falcon.App[falcon.Request, falcon.Response]:
     """Return the WSGI application."""
     app = falcon.App()
+    app.set_error_serializer(_tell_error)
     app.req_options.strip_url_path_trailing_slash = True
     stream = _Stream(live, service)
     app.add_route("/", _Page())
@@ -62,6 +67,17 @@ def _text(resp: falcon.Response, status_code: str, sentence: str) -> None:
     resp.text = sentence + "\n"
 
 
+def _no_live_picture(resp: falcon.Response, reason: str | None) -> None:
+    _text(resp, falcon.HTTP_503, f"No live picture: {reason}.")
+    resp.set_header("Retry-After", "1")
+
+
+def _tell_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+    """Answer an HTTP error as a line of text."""
+    resp.content_type = falcon.MEDIA_TEXT
+    resp.text = f"{error.title}. The page at / lists what there is.\n"
+
+
 class _Stream:
     def __init__(self, live: Live, service: ServiceFacts) -> None:
         self._live = live
@@ -80,10 +96,10 @@ class _Stream:
             _text(
                 resp,
                 falcon.HTTP_503,
-                f"All {self._service.max_viewers} places are taken. Try again soon, or restart the "
-                "service with a larger --max-viewers.",
+                f"All places are taken (--max-viewers {self._service.max_viewers}); try again soon.",
             )
             resp.set_header("Retry-After", "5")
+            _log.info("a viewer from %s found no place", req.remote_addr)
             return
         self.on_head(req, resp)
         resp.stream = ticket
@@ -99,8 +115,7 @@ class _Snapshot:
         frame, age = snapshot.frame, age_s(snapshot, now_ns)
         reason = why_not_ready(snapshot, now_ns)
         if frame is None or age is None or reason is not None:
-            _text(resp, falcon.HTTP_503, f"No live picture: {reason}.")
-            resp.set_header("Retry-After", "1")
+            _no_live_picture(resp, reason)
             return
         _never_keep(resp)
         resp.content_type = falcon.MEDIA_JPEG
@@ -124,7 +139,9 @@ class _Status:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         _never_keep(resp)
-        resp.media = status(self._live.snapshot, self._service, time.monotonic_ns())
+        resp.content_type = falcon.MEDIA_JSON
+        told = status(self._live.snapshot, self._service, time.monotonic_ns())
+        resp.text = json.dumps(told, indent=1)
 
     on_head = on_get
 
@@ -145,8 +162,7 @@ class _Readyz:
         if reason is None:
             _text(resp, falcon.HTTP_200, "There is a live picture.")
         else:
-            _text(resp, falcon.HTTP_503, f"No live picture: {reason}.")
-            resp.set_header("Retry-After", "1")
+            _no_live_picture(resp, reason)
 
     on_head = on_get
 

@@ -46,8 +46,8 @@ def status(snapshot: Snapshot, service: ServiceFacts, now_ns: int) -> dict[str, 
     frame = snapshot.frame
     reason = why_not_ready(snapshot, now_ns)
     capture = _board(snapshot.capture, now_ns)
-    dropped = (capture or {}).pop("dropped", {})
-    dropped |= {"busy": snapshot.dropped_busy, "too_big": snapshot.dropped_too_big}
+    in_ring = {"busy": snapshot.dropped_busy, "too_big": snapshot.dropped_too_big}
+    dropped = {**((capture or {}).pop("dropped", {})), **in_ring}
     age = age_s(snapshot, now_ns)
     return {
         "instance": service.instance_id,
@@ -74,7 +74,7 @@ def status(snapshot: Snapshot, service: ServiceFacts, now_ns: int) -> dict[str, 
             "pid": service.server_pid,
             "up_s": round((now_ns - service.started_ns) / 1e9, 1),
         },
-        "supervisor": _board(snapshot.supervisor, now_ns),
+        "supervisor": _supervisor(snapshot.supervisor, now_ns),
     }
 
 
@@ -82,3 +82,14 @@ def _board(reading: Reading | None, now_ns: int) -> dict[str, Any] | None:
     if reading is None:
         return None
     return {**reading.status, "board_age_s": round(reading.age_s(now_ns), 1)}
+
+
+def _supervisor(reading: Reading | None, now_ns: int) -> dict[str, Any] | None:
+    board = _board(reading, now_ns)
+    for child in ("capture", "server"):
+        if board and child in board:
+            told = dict(board[child])
+            at_ns = told.pop("next_start_ns", None)
+            told["next_start_in_s"] = None if at_ns is None else round(max(0, at_ns - now_ns) / 1e9, 1)
+            board[child] = told
+    return board

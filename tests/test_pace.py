@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-from capture_proc.clock import Pace
+from capture_proc.pace import Pace
 from tests.fakes import FakeClock
 
 

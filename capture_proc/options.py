@@ -70,13 +70,13 @@ class CaptureOptions:
     size: tuple[int, int] | None = option(
         "auto",
         expects="WIDTHxHEIGHT in even pixels from 16 to 8192, such as 640x480",
-        help="WIDTHxHEIGHT of the picture in pixels; auto: the footage's own, else 640x480",
+        help="WIDTHxHEIGHT of the picture in even pixels; auto: the footage's own, else 640x480",
         parse=_size,
     )
     fps: float | None = option(
         "auto",
         expects="frames a second from 0.1 to 240",
-        help="frames a second; auto: the footage's own, else 20",
+        help="frames a second, 0.1 to 240; auto: the footage's own, else 20",
         parse=number(float, 0.1, 240, auto=True),
     )
     quality: int = option(
@@ -88,7 +88,8 @@ class CaptureOptions:
     stall_timeout_s: float | None = option(
         "auto",
         expects="seconds from 0.5 to 60",
-        help="restart the camera when no new frame came for so many seconds; auto: 2, or 8 frame periods",
+        help="seconds without a new frame, 0.5 to 60, until the camera is restarted; "
+        "auto: 2, or 8 frame periods if that is more",
         parse=number(float, 0.5, 60, auto=True),
     )
     drill: DrillOrder | None = option(

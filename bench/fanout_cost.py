@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,17 @@ def cpu_ns(pid: int) -> int:
 
 def measure(port: int, path: str, pid: int, viewers: int, seconds: int) -> Cost:
     """Let `viewers` watch for `seconds`; return the CPU time of process `pid` per delivered frame."""
-    command = [*ON_LOAD_CORE, str(BUILD / "mjload"), "--url", f"127.0.0.1:{port}{path}",
+    cost = watch(port, path, pid, viewers, seconds, pin=ON_LOAD_CORE)
+    told = cost.load
+    faults = {name: told[name] for name in ("torn", "backwards", "gone", "silent") if told[name]}
+    if faults or told["frames"] < 0.98 * viewers * FPS * told["seconds"]:
+        sys.exit(f"the load was not served: {faults}, {told['frames']} frames; the machine is too busy")
+    return cost
+
+
+def watch(port: int, path: str, pid: int, viewers: int, seconds: int, *, pin: Sequence[str] = ()) -> Cost:
+    """Measure as `measure` does, whatever comes; `pin` is a command that runs the load on one core."""
+    command = [*pin, str(BUILD / "mjload"), "--url", f"127.0.0.1:{port}{path}",
                "--clients", str(viewers), "--seconds", str(seconds), "--warmup", "2"]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
         assert load.stdout is not None
@@ -75,9 +85,6 @@ def measure(port: int, path: str, pid: int, viewers: int, seconds: int) -> Cost:
                 marks[word] = cpu_ns(pid)
             last = line
     told = json.loads(last)
-    faults = {name: told[name] for name in ("torn", "backwards", "gone", "silent") if told[name]}
-    if faults or told["frames"] < 0.98 * viewers * FPS * told["seconds"]:
-        sys.exit(f"the load was not served: {faults}, {told['frames']} frames; the machine is too busy")
     return Cost((marks["END"] - marks["BEGIN"]) / 1000 / told["frames"], told)
 
 
@@ -102,9 +109,9 @@ def floor(frames: Path) -> Iterator[int]:
 
 
 @contextmanager
-def ringcast(frames: Path) -> Iterator[int]:
+def ringcast(frames: Path, *, pin: Sequence[str] = ON_SERVER_CORE) -> Iterator[int]:
     """Run Ringcast on stamped frames; yield the server process's pid."""
-    command = [*ON_SERVER_CORE, sys.executable, "supervisor.py", "--instance=bench",
+    command = [*pin, sys.executable, "supervisor.py", "--instance=bench",
                f"--listen=127.0.0.1:{SERVER_PORT}", "--camera=bench.rig_camera:RigCamera",
                f"--fps={FPS}", "--max-viewers=10000"]  # fmt: skip
     environment = {**os.environ, "RIG_FRAMES": str(frames)}

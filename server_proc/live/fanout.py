@@ -197,7 +197,7 @@ class FanOut:
             # writable from the start, so registering makes the first edge
             self._epoll.register(viewer.fileno(), select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET)
 
-    def _let_go(self, viewer: Viewer, now_s: float) -> None:
+    def _let_go(self, viewer: Viewer, now_s: float, how: str = "left") -> None:
         descriptor = viewer.fileno()
         self._epoll.unregister(descriptor)
         del self._viewers[descriptor]
@@ -205,9 +205,10 @@ class FanOut:
         self._give_back()
         told = viewer.facts(now_s, self._frames_seen)
         _log.info(
-            "viewer #%d from %s left after %.1f s: %d frames, %d skipped (%s)",
+            "viewer #%d from %s %s after %.1f s: %d frames, %d skipped (%s)",
             told.id,
             told.address,
+            how,
             told.watched_s,
             told.frames,
             told.skipped,
@@ -228,7 +229,7 @@ class FanOut:
                 quiet_s=now_s - viewer.sent_s,
                 period_s=self.snapshot.period_s,
             ):
-                self._let_go(viewer, now_s)
+                self._let_go(viewer, now_s, "took nothing more and was let go")
         capture = self._rings.capture_board.read()
         self.snapshot = Snapshot(
             frame=self.snapshot.frame,

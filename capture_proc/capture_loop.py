@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 _LOOK_UP_S = 0.25
 """How long the camera may keep the loop at most, so that it notices a stop."""
 _REPORT_S = 1.0
+_FIRST_FRAME_S = 10.0
+"""How long a camera may take to its first frame: sensors and USB cameras need seconds to begin."""
 _CLOCK_ERROR_NS = 1_000_000_000
 """A capture time so far ahead of now is no imprecision but of another clock."""
 
@@ -78,7 +80,7 @@ class CaptureLoop:
         """Capture until `stop_asked`.
 
         Raises:
-            StalledError: no new frame came for the stall limit.
+            StalledError: no new frame came for the stall limit, or no first one for 10 s.
             CameraChoiceError: the first frame of all fits no slot.
             PixelsError: the camera gave no picture but something else.
         """
@@ -89,8 +91,11 @@ class CaptureLoop:
             if now - self._reported_ns >= _REPORT_S * 1e9:
                 self._measure_fps(now)
                 self._tell()
-            if now - self._last_frame_ns >= self._stall_timeout_s * 1e9:
-                raise StalledError(self._why_stalled())
+            limit_s = self._stall_timeout_s
+            if not self._published:
+                limit_s = max(limit_s, _FIRST_FRAME_S)
+            if now - self._last_frame_ns >= limit_s * 1e9:
+                raise StalledError(self._why_stalled(limit_s))
 
     def _capture_one(self) -> None:
         picture = self._camera.next_picture(min(_LOOK_UP_S, self._stall_timeout_s / 4))
@@ -188,7 +193,7 @@ class CaptureLoop:
             }
         )
 
-    def _why_stalled(self) -> str:
+    def _why_stalled(self, limit_s: float) -> str:
         dropped = f" ({dict(self._dropped)} dropped)" if self._dropped else ""
         frames = f"after {self._published} frames" if self._published else "since it was opened"
-        return f"{self._camera.name}: no new frame for {self._stall_timeout_s:g} s {frames}{dropped}"
+        return f"{self._camera.name}: no new frame for {limit_s:g} s {frames}{dropped}"

@@ -66,6 +66,11 @@ def test_a_camera_that_gives_no_new_picture_is_a_stall() -> None:
     assert rig.clock.now_ns / 1e9 == pytest.approx(1000 + 0.1 + 2.0, abs=0.3)
 
 
+def test_the_first_frame_is_given_more_time() -> None:
+    rig = Rig()
+    assert rig.run_to_the_stall() == "fake camera: no new frame for 10 s since it was opened"
+
+
 def test_a_picture_that_comes_again_is_no_frame_and_no_progress() -> None:
     """A wedged camera can hand out the same buffer for ever."""
     same = Picture(rgb(), 1000 * 10**9)

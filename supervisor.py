@@ -23,7 +23,7 @@ from capture_proc.options import (
     CaptureOptions,
     stall_timeout_or_default,
 )
-from proc_start.logs import start_logging
+from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from server_proc.options import ServerOptions
 from shm_ring.board import BoardReader, BoardWriter
@@ -48,6 +48,7 @@ _log = logging.getLogger(__name__)
 
 _TICK_MS = 100
 _BOARD_S = 1.0
+_PAUSE_S = 1.0
 _STOP_S = 8.0
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _FIRST_FRAME_S, _FIRST_BOARD_S, _SERVER_BOARD_S = 20.0, 10.0, 5.0
@@ -57,8 +58,8 @@ _SUPERVISORS_MARGIN_S = 1.0
 
 def main(argv: Sequence[str]) -> int:
     """Run the service until SIGTERM, SIGINT or SIGHUP; return the exit code."""
-    signals = _signals_as_bytes()
     start_logging("supervisor")
+    signals = _signals_as_bytes()
     line = read_or_exit(
         argv,
         SupervisorOptions,
@@ -144,9 +145,12 @@ class Supervisor:
 
     def run(self) -> int:
         """Watch the children until the service is stopped; return the exit code."""
+        now_s = time.monotonic()
         while left := [child for child in self._children if child.policy.state is not State.DONE]:
             self._wait()
-            now_s = time.monotonic()
+            turn_s, now_s = now_s, time.monotonic()
+            if now_s - turn_s > _PAUSE_S:
+                self._forgive(now_s - turn_s)
             if now_s >= self._give_up_s:
                 _log.error("stopped, but still there: %s", ", ".join(f"{it.name} {it.pid}" for it in left))
                 break
@@ -161,6 +165,12 @@ class Supervisor:
         else:
             _log.info("stopped")
         return self._exit_code
+
+    def _forgive(self, pause_s: float) -> None:
+        """Move all deadlines on after a pause of this process: the whole machine may have paused."""
+        _log.warning("the supervisor itself stood still for %.1f s", pause_s)
+        for child in self._children:
+            child.policy.deadline_s += pause_s
 
     def _wait(self) -> None:
         poll = select.poll()
@@ -227,7 +237,8 @@ def _signals_as_bytes() -> int:
     to_read, to_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(to_write, warn_on_full_buffer=False)
     for number in (*_STOPS, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, lambda *_: None)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
+            signal.signal(number, lambda *_: None)
     return to_read
 
 
@@ -239,4 +250,4 @@ def _arrived(signals: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_and_exit(lambda: main(sys.argv[1:]))

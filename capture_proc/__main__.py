@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -26,7 +27,7 @@ from capture_proc.clock import SystemClock
 from capture_proc.drill import DrillCamera
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import CaptureDescriptors, CaptureOptions, stall_timeout_or_default
-from proc_start.logs import start_logging
+from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
 from shm_ring.board import BoardWriter
@@ -111,6 +112,10 @@ def _capture(options: CaptureOptions, sink: FrameSink, report: Callable[[dict[st
         camera = DrillCamera(camera, options.drill, lambda pixels: encode(pixels).jpeg)
     _log.info("camera opened: %s", camera.name)
     stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
+    if not 0 < camera.period_s < math.inf:
+        raise CameraChoiceError(
+            f"expected {camera.name} to have a period_s of more than 0 seconds, got {camera.period_s}"
+        )
     if stall_timeout_s < 2 * camera.period_s:
         raise CameraChoiceError(
             f"a stall limit of {stall_timeout_s:g} s is less than two frame periods of "
@@ -131,7 +136,14 @@ def _capture(options: CaptureOptions, sink: FrameSink, report: Callable[[dict[st
 
 def _close(camera: Camera) -> None:
     """Close the camera; one that hangs in it is left behind, for the process ends anyway."""
-    closing = threading.Thread(target=camera.close, name="close", daemon=True)
+
+    def close() -> None:
+        try:
+            camera.close()
+        except Exception as error:  # noqa: BLE001  a camera of somebody's own may raise anything
+            _log.warning("the camera did not close: %s: %s", type(error).__name__, error)
+
+    closing = threading.Thread(target=close, name="close", daemon=True)
     closing.start()
     closing.join(_CLOSE_TIMEOUT_S)
     if closing.is_alive():
@@ -139,7 +151,4 @@ def _close(camera: Camera) -> None:
 
 
 if __name__ == "__main__":
-    code = main()
-    logging.shutdown()
-    sys.stderr.flush()
-    os._exit(code)  # threads of a hung camera library must not hold the process
+    run_and_exit(main)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import av
 
 
+_LEAST_PX = 16
+
+
 def open_replay(path: Path, settings: CameraSettings) -> Camera:
     """Open a folder of JPEGs or a video file.
 
@@ -91,6 +94,11 @@ class VideoCamera:
             raise CameraChoiceError(
                 f"--camera {file}: replaying a video needs PyAV; type: pip install 'ringcast[replay]'"
             ) from error
+        if min(self._ahead.width, self._ahead.height) < _LEAST_PX:
+            raise CameraChoiceError(
+                f"--camera {file}: expected pictures of at least {_LEAST_PX}x{_LEAST_PX} pixels, got "
+                f"{self._ahead.width}x{self._ahead.height}"
+            )
         self.period_s = 1 / (settings.fps or self._own_fps or DEFAULT_FPS)
         self.name = f"footage {file.name}"
         self._pace = Pace(self.period_s, clock or SystemClock())

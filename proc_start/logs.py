@@ -1,15 +1,87 @@
 # SPDX-License-Identifier: MIT
-"""The log of a process: lines on stderr, each with its time and who says it."""
+"""The log of a process: lines on stderr, each with its time and who says it.
+
+A thread of its own writes them. A log that nobody reads (a stopped terminal, a full pipe) blocks its
+writer, and must block neither a frame nor the supervisor.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import logging.handlers
+import os
+import queue
+import sys
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+_MOST_WAITING = 1000
+_FLUSH_S = 1.0
+
+_waiting: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_WAITING)
+
+
+class _NeverWaitingHandler(logging.handlers.QueueHandler):
+    """Hands lines to the thread that writes; those that find no room are lost, and counted."""
+
+    lost = 0
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        if self.lost:
+            record.msg = f"{record.msg} (before this, {self.lost} lines of the log were lost)"
+        try:
+            _waiting.put_nowait(record)
+            self.lost = 0
+        except queue.Full:
+            self.lost += 1
 
 
 def start_logging(process: str) -> None:
-    """Log from INFO on to stderr in the name of `process`."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format=f"%(asctime)s {process:<10} %(levelname)-7s %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
+    """Log from INFO on to stderr in the name of `process`. To be called first thing."""
+    _open_standard_descriptors()
+    writer = logging.StreamHandler(sys.stderr)
+    writer.setFormatter(
+        logging.Formatter(
+            f"%(asctime)s {process:<10} %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
+        )
     )
+    everything = logging.getLogger()
+    everything.setLevel(logging.INFO)
+    everything.addHandler(_NeverWaitingHandler(_waiting))
+    logging.handlers.QueueListener(_waiting, writer).start()
+
+
+def run_and_exit(main: Callable[[], int]) -> NoReturn:
+    """Run a process's main and exit with the code that it returns, once the log is written.
+
+    It waits for no thread, and for the log no longer than a second: whatever hangs must not hold the
+    process.
+    """
+    code: object = os.EX_SOFTWARE
+    try:
+        code = main()
+    except SystemExit as asked:
+        code = asked.code or os.EX_OK
+    except BaseException:
+        logging.getLogger(__name__).exception("this should not happen; please report it")
+    deadline = time.monotonic() + _FLUSH_S
+    while _waiting.unfinished_tasks and time.monotonic() < deadline:
+        time.sleep(0.005)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()  # what --help printed
+    os._exit(code if isinstance(code, int) else os.EX_SOFTWARE)
+
+
+def _open_standard_descriptors() -> None:
+    """Open /dev/null for standard descriptors that are closed: others would take their numbers."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  kept until exit
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  kept until exit

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-from proc_start.logs import start_logging
+from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
 from server_proc.live.fanout import FanOut, Rings
@@ -37,6 +37,7 @@ _OTHER_DESCRIPTORS = 256 + 64
 def main() -> int:
     """Serve until SIGTERM; return the exit code."""
     start_logging("server")
+    logging.getLogger("waitress").setLevel(logging.WARNING)  # it tells of each client that vanished
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns when a request waits at all
     line = read_or_exit(
         sys.argv[1:],
@@ -115,9 +116,8 @@ def _run_or_die(fan_out: FanOut) -> None:
         fan_out.run()
     except BaseException:  # noqa: BLE001  whatever it was: crash-only
         _log.exception("the fan-out ended")
-        logging.shutdown()
-        os._exit(os.EX_SOFTWARE)
+        run_and_exit(lambda: os.EX_SOFTWARE)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_exit(main)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from waitress import create_server, wasyncore
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer
 from waitress.task import WSGITask
 
@@ -76,6 +77,12 @@ class Task(WSGITask):
         return "\r\n".join(lines).encode("latin-1")
 
 
+class Parser(HTTPRequestParser):
+    """A request as it comes in."""
+
+    path = ""  # Waitress logs it of requests too broken to have one
+
+
 class Channel(HTTPChannel):
     """One connection. It ends when a request takes too long, or its client reads nothing.
 
@@ -83,6 +90,7 @@ class Channel(HTTPChannel):
     """
 
     task_class = Task
+    parser_class = Parser
     _deadline: float | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -161,6 +169,8 @@ class WebServer:
             max_request_body_size=64 * 1024,
             outbuf_high_watermark=64 * 1024,  # sent bytes stay in memory until it has passed
             asyncore_use_poll=True,
+            channel_timeout=10,  # idle connections keep others out, and Waitress allows them 120 s
+            cleanup_interval=2,
             log_socket_errors=False,  # a phone that left the network is no error of ours
         )
         for server in list(self._map.values()):

@@ -97,7 +97,7 @@ class Child:
         if moved:
             self._seen_progress = self._progress()
         exited = self._reap()
-        if exited and self._hopeless(self.exit_code or 0):
+        if exited and not self.policy.stays_away and self._hopeless(self.exit_code or 0):
             self.without_hope = True
             self.policy.stop(now_s)
         before = self.policy.state
@@ -171,9 +171,12 @@ class Child:
 
     def _reap(self) -> bool:
         """Tell whether the process has ended; only then are its locks certainly free."""
-        if self._process is None or self._process.poll() is None:
+        if self._process is None or not _has_ended(self._process.pid):
             return False
-        self.exit_code = self._process.returncode
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            # helpers that it started may hold the camera; the group is its own while it is not reaped
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self.exit_code = self._process.wait()
         self._process, self.pid = None, None
         if self._pidfd is not None:
             os.close(self._pidfd)
@@ -206,9 +209,14 @@ class Child:
             return "unknown"
 
 
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def _in_words(exit_code: int | None) -> str:
     if exit_code is None:
         return "unknown"
     if exit_code < 0:
-        return f"killed by {signal.Signals(-exit_code).name}"
+        known = {number.value: number.name for number in signal.Signals}  # not the real-time ones
+        return f"killed by {known.get(-exit_code, f'signal {-exit_code}')}"
     return f"{_EXIT_CODES.get(exit_code, 'ended')} (exit {exit_code})"

@@ -110,7 +110,8 @@ class RestartPolicy:
         self.deadline_s = now_s
         self._backoff_s = BACKOFF_FIRST_S
         self._running_since_s: float | None = None
-        self._stays_away = False
+        self.stays_away = False
+        """Whether it was stopped for good."""
 
     def tick(self, now_s: float, *, progress: bool = False, exited: bool = False) -> Action:
         """Take what the child did since the last tick; return what to do."""
@@ -124,7 +125,7 @@ class RestartPolicy:
 
     def stop(self, now_s: float) -> Action:
         """Stop the child for good."""
-        self._stays_away = True
+        self.stays_away = True
         return self._take(Event.STOP, now_s)
 
     def restart(self, now_s: float) -> Action:
@@ -135,7 +136,7 @@ class RestartPolicy:
         before, after = self.state, ARROWS.get((self.state, event))
         if after is None:
             return Action.NOTHING
-        if after is State.BACKOFF and self._stays_away:
+        if after is State.BACKOFF and self.stays_away:
             after = State.DONE
         self.state = after
         self.deadline_s = now_s + self._time_in(after, before, now_s)

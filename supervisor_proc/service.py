@@ -54,7 +54,9 @@ def lock_instance(instance: str) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise ServiceError(f"cannot open {path}: {error.strerror}; remove it") from error
+        raise ServiceError(
+            f"cannot open the lock {path}: {error.strerror}; remove it, or make its folder"
+        ) from error
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:
@@ -96,6 +98,8 @@ def listen(address: Address) -> socket.socket:
         return socket.create_server(
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::"
         )
+    except (UnicodeError, TypeError) as error:
+        raise ListenError(f"{host!r} is no host name; choose another for --listen") from error
     except OSError as error:
         whys = {
             errno.EADDRINUSE: f"port {port} is held by another program; stop it or choose --listen "

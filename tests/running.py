@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -56,6 +57,12 @@ def in_shared_memory(instance: str) -> list[str]:
     return [path.name for path in Path("/dev/shm").glob(f"ringcast-{instance}-*")]
 
 
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 class Ringcast:
     """One service. Use it as a context: it is stopped at the end, and must then be gone."""
 
@@ -66,6 +73,7 @@ class Ringcast:
         command: Sequence[str] = (sys.executable, "supervisor.py"),
         cwd: Path = CHECKOUT,
         python_path: str = str(CHECKOUT),
+        log_to: int = subprocess.PIPE,
     ) -> None:
         self.mark = f"test_{os.getpid()}_{next(_numbers)}"
         self.instance = instance or self.mark
@@ -78,7 +86,7 @@ class Ringcast:
             cwd=cwd,
             env=environment(RINGCAST_TEST=self.mark, PYTHONPATH=python_path),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=log_to,
             stderr=subprocess.STDOUT,
             text=True,
         )
@@ -88,8 +96,7 @@ class Ringcast:
         self.exit_code: int | None = None
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self.process.stdout or ():
             self._lines.append(line)
 
     def __enter__(self) -> Ringcast:
@@ -119,7 +126,13 @@ class Ringcast:
 
     @property
     def port(self) -> int:
-        """The port, once the service has told it."""
+        """The port, once the service listens on it: one that was asked for, or that the log tells."""
+        asked = re.search(r"--listen=127\.0\.0\.1:([1-9]\d*)", " ".join(map(str, self.process.args)))  # type: ignore[arg-type]
+        if asked:
+            port = int(asked[1])
+            with socket.socket() as probe:
+                eventually(lambda: probe.connect_ex(("127.0.0.1", port)) == 0, 20, "a listening port")
+            return port
         found = eventually(
             lambda: re.findall(r"watch at http://[^:]+:(\d+)/", self.log), 20, "a URL in the log"
         )

@@ -15,6 +15,8 @@ import pytest
 
 from supervisor_proc.child import Child
 from supervisor_proc.restart_policy import BACKOFF_FIRST_S, Limits, State
+from tests.conditions import eventually
+from tests.running import alive
 
 pytestmark = pytest.mark.process
 
@@ -25,6 +27,10 @@ tie_to_supervisor([])
 how, beat = sys.argv[1], sys.argv[2]
 if how == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if how == "helped":
+    import subprocess
+    helper = subprocess.Popen(["sleep", "60"])
+    open(beat + ".helper", "w").write(str(helper.pid))
 if how == "exits":
     sys.exit(75)
 open(beat, "a").write("x")
@@ -143,6 +149,27 @@ def test_a_planned_restart_goes_through_sigterm(folder: Path) -> None:
     ward.until(State.RUNNING)
     ward.child.stop(time.monotonic())
     ward.until(State.DONE)
+
+
+def test_a_real_time_signal_has_a_number_and_no_name(folder: Path) -> None:
+    ward = Ward(folder, "well", Limits(10, 60))
+    ward.until(State.RUNNING)
+    assert ward.child.pid is not None
+    os.kill(ward.child.pid, 35)
+    ward.until(State.BACKOFF)
+    assert ward.child.last_reason == "killed by signal 35"
+
+
+def test_helpers_that_a_child_left_end_with_it(folder: Path) -> None:
+    """One that holds the camera would make every further start fail."""
+    ward = Ward(folder, "helped", Limits(10, 60))
+    ward.until(State.RUNNING)
+    helper = int((folder / "beat.helper").read_text())
+    assert alive(helper)
+    assert ward.child.pid is not None
+    os.kill(ward.child.pid, signal.SIGKILL)
+    ward.until(State.BACKOFF)
+    eventually(lambda: not alive(helper), what="the end of the helper")
 
 
 def test_the_command_is_this_python() -> None:

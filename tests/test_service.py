@@ -52,7 +52,7 @@ def test_an_instance_runs_once_and_its_lock_dies_with_it() -> None:
 def test_a_lock_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
     """Root started it once, or somebody put a link in its place."""
     (tmp_path / "ringcast-linked.lock").symlink_to("/etc/passwd")
-    with pytest.raises(ServiceError, match=r"cannot open .*linked.lock: .*; remove it"):
+    with pytest.raises(ServiceError, match=r"cannot open the lock .*linked.lock: .*; remove it"):
         lock_instance("linked")
 
 
@@ -93,6 +93,12 @@ def test_a_port_that_is_taken_is_told_with_the_cure() -> None:
 def test_an_address_of_another_machine_is_told() -> None:
     with pytest.raises(ListenError, match="is not an address of this machine; choose another for --listen"):
         listen(Address("192.0.2.1", 0))
+
+
+@pytest.mark.parametrize("host", ["é..b", "a" * 70 + ".b"])
+def test_a_host_that_is_none_is_told(host: str) -> None:
+    with pytest.raises(ListenError, match="choose another for --listen"):
+        listen(Address(host, 0))
 
 
 def test_urls_are_those_at_which_it_is_reached() -> None:

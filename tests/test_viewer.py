@@ -89,6 +89,17 @@ def test_a_viewer_that_stops_reading_skips_frames_and_no_part_is_torn(
     assert viewer.facts(2.0, seen=sequence).skipped == sequence - begun - 1
 
 
+def test_an_opening_that_is_not_taken_blocks_the_viewer(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    """It must be let go after a while as any other that takes nothing."""
+    server, _ = ends
+    viewer = Viewer(server, bytes(20_000_000), address="127.0.0.1", extra_headers=False)
+    viewer.admitted(1, now_s=0.0, seen_before=0)
+    assert viewer.go_on(0.0) is Outcome.BUSY
+    assert viewer.blocked
+
+
 def test_a_repeat_is_sent_once_more_and_counts_as_no_frame(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:

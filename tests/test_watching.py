@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import signal
 import subprocess
@@ -172,10 +173,12 @@ def test_all_watch_at_once_and_each_is_shown_what_was_published(
     for sequence in sorted(audience.jpegs)[::5]:
         assert which_frame(simplejpeg.decode_jpeg(audience.jpegs[sequence])) == _index(sequence)
 
-    # ffmpeg reads ahead before it shows the first; from then on it must be at the newest, in order
+    # ffmpeg probes before it shows the first, and may skip a frame while it does not read
     indices = [which_frame(picture) for _, picture in shown["ffmpeg"].pictures]
     assert len(indices) == 10 * FPS
-    assert indices == [(indices[0] + number) % PEDESTRIANS_FRAMES for number in range(10 * FPS)]
+    steps = [(after - before) % PEDESTRIANS_FRAMES for before, after in itertools.pairwise(indices)]
+    assert min(steps) == 1, "no frame comes twice or goes back"
+    assert sum(steps) <= len(steps) / 0.95
     assert "rror" not in shown["ffmpeg"].errors
     _check_is_fresh(*shown["ffmpeg"].pictures[-1], audience)
     _check_is_fresh(*shown["opencv"].pictures[-1], audience)

@@ -130,6 +130,7 @@ class Viewer:
             try:
                 sent = self._send(self._rest)
             except BlockingIOError:
+                self.blocked = True
                 return BUSY
             except OSError:
                 return GONE

@@ -237,7 +237,8 @@ def _signals_as_bytes() -> int:
     to_read, to_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(to_write, warn_on_full_buffer=False)
     for number in (*_STOPS, signal.SIGUSR1, signal.SIGUSR2):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
+        by_nohup = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+        if not by_nohup:
             signal.signal(number, lambda *_: None)
     return to_read
 

@@ -32,7 +32,9 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works_at_once() -
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stop_is_clean_and_its_exit_code_0(number: signal.Signals) -> None:
-    with Ringcast("--camera=pattern") as service:
+    # a shell ignores SIGINT for what it starts in the background
+    command = ("sh", "-c", 'trap "" INT; exec "$0" supervisor.py "$@"', sys.executable)
+    with Ringcast("--camera=pattern", command=command) as service:
         service.ready()
         with Audience(service.port, 3) as audience:
             eventually(lambda: all(viewer.frames for viewer in audience.viewers))

@@ -173,12 +173,14 @@ def test_all_watch_at_once_and_each_is_shown_what_was_published(
     for sequence in sorted(audience.jpegs)[::5]:
         assert which_frame(simplejpeg.decode_jpeg(audience.jpegs[sequence])) == _index(sequence)
 
-    # ffmpeg probes before it shows the first, and may skip a frame while it does not read
+    # ffmpeg probes before it shows the first, and may skip a frame while it does not read; where the
+    # camera itself was late, everybody was sent a frame twice
     indices = [which_frame(picture) for _, picture in shown["ffmpeg"].pictures]
     assert len(indices) == 10 * FPS
     steps = [(after - before) % PEDESTRIANS_FRAMES for before, after in itertools.pairwise(indices)]
-    assert min(steps) == 1, "no frame comes twice or goes back"
-    assert sum(steps) <= len(steps) / 0.95
+    repeats = max(len(viewer.seen) - len(viewer.frames) for viewer in audience.viewers)
+    assert steps.count(0) <= repeats
+    assert sum(steps) <= len(steps) / 0.95, "in order, for a step back is a long way forward"
     assert "rror" not in shown["ffmpeg"].errors
     _check_is_fresh(*shown["ffmpeg"].pictures[-1], audience)
     _check_is_fresh(*shown["opencv"].pictures[-1], audience)

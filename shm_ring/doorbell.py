@@ -2,7 +2,7 @@
 """The doorbell: an eventfd that says "look again", across processes and their deaths.
 
 It is no count and no lock, so a process that dies while ringing or listening wedges nobody, as
-`multiprocessing.Condition` or `Event` would. Whoever listens looks once a second unasked as well.
+`multiprocessing.Condition` or `Event` would. Whoever listens looks unasked as well, now and then.
 """
 
 from __future__ import annotations

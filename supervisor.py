@@ -21,6 +21,7 @@ from capture_proc.options import (
     DEFAULT_FPS,
     DEFAULT_SIZE,
     CaptureOptions,
+    Picamera2Options,
     stall_timeout_or_default,
 )
 from proc_start.logs import run_and_exit, start_logging
@@ -30,7 +31,7 @@ from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.errors import SegmentError
 from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
-from supervisor_proc.child import Child
+from supervisor_proc.child import Child, run
 from supervisor_proc.options import SupervisorOptions
 from supervisor_proc.restart_policy import Limits, State
 from supervisor_proc.service import (
@@ -64,11 +65,14 @@ def main(argv: Sequence[str]) -> int:
         argv,
         SupervisorOptions,
         CaptureOptions,
+        Picamera2Options,
         ServerOptions,
         program="supervisor.py",
         about="Live video from a camera to many viewers at once. See README.md.",
     )
     options, capture = line.table(SupervisorOptions), line.table(CaptureOptions)
+    if line.table(Picamera2Options).list_cameras:
+        return run("capture", line.argv(Picamera2Options))
     try:
         lock_instance(options.instance)
         listening = listen(options.listen)
@@ -89,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
         signals,
         listening,
         memory,
-        capture_arguments=line.argv(CaptureOptions),
+        capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
         server_arguments=line.argv(ServerOptions),
         stall_timeout_s=stall_timeout_s,
     ).run()

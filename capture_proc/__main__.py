@@ -14,19 +14,20 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from capture_proc.camera import (
-    Camera,
-    CameraChoiceError,
-    CameraError,
-    CameraSettings,
-    NoCameraError,
-)
+from capture_proc.camera import Camera, CameraChoiceError, CameraError, NoCameraError
 from capture_proc.camera_choice import open_camera
+from capture_proc.camera_list import camera_list
 from capture_proc.capture_loop import CaptureLoop, FrameSink, StalledError
 from capture_proc.clock import SystemClock
 from capture_proc.drill import DrillCamera
 from capture_proc.jpeg import to_jpeg
-from capture_proc.options import CaptureDescriptors, CaptureOptions, stall_timeout_or_default
+from capture_proc.options import (
+    CaptureDescriptors,
+    CaptureOptions,
+    Picamera2Options,
+    stall_timeout_or_default,
+)
+from capture_proc.picamera2_library import list_cameras
 from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
@@ -63,15 +64,20 @@ def main() -> int:
     line = read_or_exit(
         sys.argv[1:],
         CaptureOptions,
+        Picamera2Options,
         CaptureDescriptors,
         program="python -m capture_proc",
         about="Capture from a camera; without a supervisor, only say how many frames it gives.",
     )
     options, given = line.table(CaptureOptions), line.table(CaptureDescriptors)
+    of_picamera2 = line.table(Picamera2Options)
     try:
+        if of_picamera2.list_cameras:
+            print(camera_list(list_cameras()))
+            return os.EX_OK
         tie_to_supervisor(filter(None, (given.frames_fd, given.board_fd, given.doorbell_fd)))
         sink, report = _outlets(given)
-        return _capture(options, sink, report)
+        return _capture(options, of_picamera2, sink, report)
     except (CameraChoiceError, SegmentError) as error:
         _log.error("%s", error)
         return os.EX_USAGE
@@ -101,13 +107,19 @@ def _outlets(
     return frames, BoardWriter(RingWriter(Segment(given.board_fd))).write
 
 
-def _capture(options: CaptureOptions, sink: FrameSink, report: Callable[[dict[str, Any]], None]) -> int:
+def _capture(
+    options: CaptureOptions,
+    of_picamera2: Picamera2Options,
+    sink: FrameSink,
+    report: Callable[[dict[str, Any]], None],
+) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     encode = partial(to_jpeg, quality=options.quality)
-    camera = open_camera(options.camera, CameraSettings(options.size, options.fps))
+    camera = open_camera(options, of_picamera2)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # unless a drill waits for it
+    granted = partial(getattr, camera, "granted", None)
     if options.drill is not None:
         camera = DrillCamera(camera, options.drill, lambda pixels: encode(pixels).jpeg)
     _log.info("camera opened: %s", camera.name)
@@ -122,7 +134,12 @@ def _capture(options: CaptureOptions, sink: FrameSink, report: Callable[[dict[st
             f"{camera.period_s:g} s; raise --stall-timeout-s or --fps"
         )
     loop = CaptureLoop(
-        camera, encode, sink, clock=SystemClock(), stall_timeout_s=stall_timeout_s, report=report
+        camera,
+        encode,
+        sink,
+        clock=SystemClock(),
+        stall_timeout_s=stall_timeout_s,
+        report=lambda status: report({**status, "granted": granted()}),
     )
     try:
         loop.run(stop.is_set)

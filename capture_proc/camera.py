@@ -54,6 +54,8 @@ class Picture:
     captured_ns: int
     """When the first row was exposed, on the clock `clock_id`."""
     clock_id: int = time.CLOCK_MONOTONIC
+    number: int | None = None
+    """The camera's own number of it; a gap tells of pictures that never came here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,9 @@ class CameraSettings:
 
 class Camera(Protocol):
     """A source of pictures. Used by one thread.
+
+    It may also have a property `granted`: what it was asked for and gave, as JSON can say it, for
+    `/status`.
 
     A class of your own is made with `CLASS(settings: CameraSettings)`, and may raise NoCameraError or
     CameraChoiceError with a sentence for the person at the robot.

@@ -6,6 +6,7 @@ A camera's own file is imported when it was chosen: what one needs may be missin
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import logging
@@ -14,7 +15,11 @@ from pathlib import Path
 from typing import Protocol
 
 from capture_proc.camera import Camera, CameraChoiceError, CameraSettings, NoCameraError
+from capture_proc.options import CaptureOptions, Picamera2Options
+from capture_proc.orientation import Orientation, TurnedCamera
+from capture_proc.picamera2_camera import Picamera2Camera
 from capture_proc.replay_camera import open_replay
+from proc_start.options import options_of
 
 _log = logging.getLogger(__name__)
 
@@ -26,18 +31,42 @@ class CameraClass(Protocol):
         """Open the camera."""
 
 
-def open_camera(choice: str, settings: CameraSettings) -> Camera:
+def open_camera(options: CaptureOptions, of_picamera2: Picamera2Options) -> Camera:
     """Open what `--camera` names: auto, picamera2, pattern, MODULE:CLASS, or a path to footage.
 
     Raises:
         NoCameraError: there is none now.
         CameraChoiceError: this choice can never work.
     """
+    choice, settings = options.camera, CameraSettings(options.size, options.fps)
+    orientation = Orientation.of(options.rotate, options.flip)
     if choice == "auto":
         has_picamera2 = importlib.util.find_spec("picamera2") is not None
         choice = automatic_choice(has_picamera2=has_picamera2, is_raspberry_pi=is_raspberry_pi())
-    if choice == "picamera2":
-        return _camera_class("capture_proc.picamera2_camera:Picamera2Camera")(settings)
+    if choice.partition(":")[0] == "picamera2":
+        return Picamera2Camera(
+            settings,
+            of_picamera2,
+            camera_id=choice.partition(":")[2],
+            orientation=orientation,
+            quality=options.quality,
+        )
+    _refuse(of_picamera2, choice)
+    camera = _other_camera(choice, settings)
+    return TurnedCamera(camera, orientation) if orientation else camera
+
+
+def _refuse(of_picamera2: Picamera2Options, choice: str) -> None:
+    """Refuse options that the chosen camera would not heed."""
+    flags = zip(options_of(Picamera2Options), dataclasses.fields(Picamera2Options), strict=True)
+    typed = [flag for flag, field in flags if getattr(of_picamera2, field.name) != field.default]
+    if typed:
+        raise CameraChoiceError(
+            f"only a camera of Picamera2 heeds {' and '.join(typed)}, and --camera is {choice}; leave it out"
+        )
+
+
+def _other_camera(choice: str, settings: CameraSettings) -> Camera:
     if choice == "pattern":
         return _camera_class("capture_proc.pattern_camera:PatternCamera")(settings)
     if os.path.exists(choice):  # noqa: PTH110  False where pathlib's raises

@@ -71,6 +71,7 @@ class CaptureLoop:
         self._published = 0
         self._dropped: Counter[str] = Counter()
         self._last_captured_ns = -1
+        self._last_number: int | None = None
         self._last_frame_ns = clock.monotonic_ns()
         self._reported_ns = self._last_frame_ns
         self._published_at_report = 0
@@ -86,23 +87,25 @@ class CaptureLoop:
         """
         self._tell()
         while not stop_asked():
-            self._capture_one()
+            limit_s = self._stall_timeout_s
+            if not self._published:
+                limit_s = max(limit_s, _FIRST_FRAME_S)
+            left_s = limit_s - (self._clock.monotonic_ns() - self._last_frame_ns) / 1e9
+            if left_s <= 0:
+                raise StalledError(self._why_stalled(limit_s))
+            self._capture_one(min(_LOOK_UP_S, left_s))
             now = self._clock.monotonic_ns()
             if now - self._reported_ns >= _REPORT_S * 1e9:
                 self._measure_fps(now)
                 self._tell()
-            limit_s = self._stall_timeout_s
-            if not self._published:
-                limit_s = max(limit_s, _FIRST_FRAME_S)
-            if now - self._last_frame_ns >= limit_s * 1e9:
-                raise StalledError(self._why_stalled(limit_s))
 
-    def _capture_one(self) -> None:
-        picture = self._camera.next_picture(min(_LOOK_UP_S, self._stall_timeout_s / 4))
+    def _capture_one(self, timeout_s: float) -> None:
+        picture = self._camera.next_picture(timeout_s)
         if picture is None:
             return
         if not isinstance(picture, Picture):
             raise PixelsError(f"next_picture() gave a {type(picture).__name__}; expected a Picture or None")
+        self._count_missed(picture.number)
         now_ns = self._clock.monotonic_ns()
         captured_ns = picture.captured_ns - self._ahead_ns(picture.clock_id)
         if captured_ns > now_ns + _CLOCK_ERROR_NS:
@@ -134,6 +137,12 @@ class CaptureLoop:
             )
             return
         self._publish(jpeg, captured_ns)
+
+    def _count_missed(self, number: int | None) -> None:
+        """Count the pictures that the camera took and that never came here."""
+        if number is not None and self._last_number is not None and number > self._last_number + 1:
+            self._dropped["missed"] += number - self._last_number - 1
+        self._last_number = number
 
     def _ahead_ns(self, clock_id: int) -> int:
         """Return how far a clock is ahead of CLOCK_MONOTONIC.

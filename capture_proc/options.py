@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from proc_start.options import number, option
@@ -13,11 +14,13 @@ DRILLS = ("hang", "block", "crash", "exit", "slow", "truncated", "wrong-size", "
 
 DEFAULT_FPS = 20.0
 DEFAULT_SIZE = (640, 480)
+DEFAULT_QUALITY = 80
 
 
 def _camera(text: str) -> str:
     # os.path's exists() is False for a path that may not be looked at, where pathlib's raises
     known = text in ("auto", "picamera2", "pattern") or os.path.exists(text)  # noqa: PTH110
+    known = known or re.fullmatch(r"picamera2:\S+", text) is not None
     if not known and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
         raise ValueError(text)
     return text
@@ -52,6 +55,19 @@ def _drill(text: str) -> DrillOrder | None:
     return DrillOrder(kind, int(picture) if at else None)
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
+def _degrees(text: str) -> int:
+    return int(_one_of("0", "90", "180", "270")(text))
+
+
 def stall_timeout_or_default(stall_timeout_s: float | None, period_s: float) -> float:
     """Return the stall limit in seconds: as asked, else 2 s or 8 frame periods if that is more."""
     return max(2.0, 8 * period_s) if stall_timeout_s is None else stall_timeout_s
@@ -63,8 +79,10 @@ class CaptureOptions:
 
     camera: str = option(
         "auto",
-        expects="auto, picamera2, pattern, MODULE:CLASS, or an existing video file or folder of JPEGs",
-        help="auto, picamera2, pattern, MODULE:CLASS (your own), a video file or a folder of JPEGs",
+        expects="auto, picamera2, picamera2:ID, pattern, MODULE:CLASS, or an existing video file or folder "
+        "of JPEGs",
+        help="auto, picamera2 (the first camera), picamera2:ID, pattern, MODULE:CLASS (your own), a video "
+        "file or a folder of JPEGs",
         parse=_camera,
     )
     size: tuple[int, int] | None = option(
@@ -79,8 +97,20 @@ class CaptureOptions:
         help="frames a second, 0.1 to 240; auto: the footage's own, else 20",
         parse=number(float, 0.1, 240, auto=True),
     )
+    rotate: int = option(
+        "0",
+        expects="0, 90, 180 or 270",
+        help="degrees clockwise to turn the picture: 0, 90, 180 or 270; 90 and 270 swap width and height",
+        parse=_degrees,
+    )
+    flip: str = option(
+        "none",
+        expects="none, horizontal or vertical",
+        help="mirror the turned picture: none, horizontal or vertical",
+        parse=_one_of("none", "horizontal", "vertical"),
+    )
     quality: int = option(
-        "80",
+        str(DEFAULT_QUALITY),
         expects="a JPEG quality from 1 to 100",
         help="JPEG quality, 1 to 100; ready JPEGs are not encoded again",
         parse=number(int, 1, 100),
@@ -98,6 +128,61 @@ class CaptureOptions:
         help=f"rehearse a fault ({', '.join(DRILLS)}) when the capture process gets SIGUSR2, or with "
         "@N from its picture N on",
         parse=_drill,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ControlOrder:
+    """A control of the camera and the value it is to have, as it was typed."""
+
+    name: str
+    text: str
+
+
+def _control(text: str) -> ControlOrder:
+    name, _, value = text.partition("=")
+    if not re.fullmatch(r"[A-Za-z]\w*", name) or not value:
+        raise ValueError(text)
+    return ControlOrder(name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picamera2Options:
+    """What a person may choose about a camera of Picamera2 beyond what any camera has."""
+
+    list_cameras: bool = option(
+        "no",
+        expects="nothing behind it, or yes or no",
+        help="only list the cameras that Picamera2 finds, with their Ids, sizes, rates and controls",
+        parse=lambda text: _one_of("yes", "no")(text) == "yes",
+        alone="yes",
+    )
+    control: tuple[ControlOrder, ...] = option(
+        "none",
+        expects="NAME=VALUE such as AfMode=Manual",
+        help="NAME=VALUE, a control of the camera such as ExposureTime=10000 (microseconds); may come "
+        "several times",
+        parse=_control,
+        repeatable=True,
+    )
+    sensor_mode: tuple[int, int] | None = option(
+        "auto",
+        expects="auto or WIDTHxHEIGHT of one of the sensor's modes, see --list-cameras",
+        help="WIDTHxHEIGHT of the sensor's mode; auto: the smallest with the full field of view that is "
+        "large and fast enough",
+        parse=_size,
+    )
+    tuning_file: str | None = option(
+        "none",
+        expects="none or the name of a file",
+        help="tuning of the camera, such as imx219_noir.json: a path, or a name of libcamera's own",
+        parse=lambda text: None if text == "none" else text,
+    )
+    encoder: str = option(
+        "auto",
+        expects="auto, software or hardware",
+        help="JPEG encoder: software, or hardware on Raspberry Pi 0 to 4; auto: software",
+        parse=_one_of("auto", "software", "hardware"),
     )
 
 

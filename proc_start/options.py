@@ -28,6 +28,10 @@ class Option:
     expects: str
     help: str
     parse: Callable[[str], Any]
+    alone: str | None
+    """What the flag means without a value; None where it needs one."""
+    repeatable: bool
+    """Whether it may come several times; its value is a tuple then, and empty by default."""
 
 
 class OptionsError(ValueError):
@@ -38,14 +42,22 @@ class OptionsError(ValueError):
         self.faults = tuple(faults)
 
 
-def option(default: str, *, expects: str, help: str, parse: Callable[[str], Any]) -> Any:
+def option(
+    default: str,
+    *,
+    expects: str,
+    help: str,
+    parse: Callable[[str], Any],
+    alone: str | None = None,
+    repeatable: bool = False,
+) -> Any:
     """Declare a field of a table of options.
 
     `default` is written as a person would type it, and parsed as such. `parse` raises ValueError
     for what it cannot take; `expects` is what the person is then told.
     """
-    about = Option(default, expects, help, parse)
-    return dataclasses.field(default=parse(default), metadata={"option": about})
+    about = Option(default, expects, help, parse, alone, repeatable)
+    return dataclasses.field(default=() if repeatable else parse(default), metadata={"option": about})
 
 
 def options_of(table: type[Any]) -> dict[str, Option]:
@@ -61,7 +73,7 @@ _Table = TypeVar("_Table")
 class CommandLine:
     """A command line that was read against tables and has no fault."""
 
-    def __init__(self, values: dict[str, Any], texts: dict[str, str]) -> None:
+    def __init__(self, values: dict[str, Any], texts: dict[str, list[str]]) -> None:
         self._values = values
         self._texts = texts
 
@@ -76,7 +88,7 @@ class CommandLine:
 
     def argv(self, table: type[Any]) -> list[str]:
         """Return what was typed of `table`, to be passed on to another process."""
-        return [f"{flag}={self._texts[flag]}" for flag in options_of(table) if flag in self._texts]
+        return [f"{flag}={text}" for flag in options_of(table) for text in self._texts.get(flag, ())]
 
 
 def read_or_exit(argv: Sequence[str], *tables: type[Any], program: str, about: str) -> CommandLine:
@@ -98,21 +110,31 @@ def read_command_line(argv: Sequence[str], *tables: type[Any], program: str, abo
     """
     known = {flag: option for table in tables for flag, option in options_of(table).items()}
     found, unknown = _parser(known, program, about).parse_known_args(list(argv))
-    texts: dict[str, str] = vars(found)
+    typed: dict[str, list[str]] = vars(found)
     faults = [_unknown(word, known) for word in _without_values(unknown)]
     values: dict[str, Any] = {}
-    for flag, text in texts.items():
-        try:
-            values[flag] = known[flag].parse(text) if text != _NOTHING else None
-            missing = text == _NOTHING
-        except ValueError:
-            missing = True
-        if missing:
-            came = "nothing" if text == _NOTHING else repr(text)
-            faults.append(f"{flag} expects {known[flag].expects}; {came} came")
+    for flag, texts in typed.items():
+        option = known[flag]
+        if not option.repeatable:
+            del texts[:-1]  # the last one counts
+        parsed = []
+        for text in texts:
+            try:
+                parsed.append(_parsed(option, text))
+            except ValueError:
+                came = "nothing" if text == _NOTHING else repr(text)
+                faults.append(f"{flag} expects {option.expects}; {came} came")
+        if parsed:
+            values[flag] = tuple(parsed) if option.repeatable else parsed[0]
     if faults:
         raise OptionsError(faults)
-    return CommandLine(values, texts)
+    return CommandLine(values, typed)
+
+
+def _parsed(option: Option, text: str) -> Any:
+    if text == _NOTHING:
+        raise ValueError(text)
+    return option.parse(text)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -127,9 +149,10 @@ def _parser(known: dict[str, Option], program: str, about: str) -> argparse.Argu
     for flag, option in known.items():
         parser.add_argument(
             flag,
+            action="append",
             # a value that is missing is a value, told with the other faults
             nargs="?",
-            const=_NOTHING,
+            const=_NOTHING if option.alone is None else option.alone,
             default=argparse.SUPPRESS,
             metavar=flag.rsplit("-", 1)[-1].upper(),
             dest=flag,

@@ -32,6 +32,21 @@ _EXIT_CODES = {
 }
 
 
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Run `python -m <name>_proc ARGUMENTS` to its end; return its exit code."""
+    return subprocess.run(_command(name, arguments), env=_environment(), check=False).returncode
+
+
+def _command(name: str, arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", f"{name}_proc", *arguments]
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a child, which finds its modules in this checkout first."""
+    search_path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), search_path)))}
+
+
 class Child:
     """One child process and its successors. For the supervisor's main thread.
 
@@ -66,7 +81,7 @@ class Child:
         self.without_hope = False
         """Whether it ended so that it is not started again."""
         told = (f"{flag}={descriptor}" for flag, descriptor in descriptors.items())
-        self._command = [sys.executable, "-m", f"{name}_proc", *arguments, *told]
+        self._command = _command(name, [*arguments, *told])
         self._descriptors = tuple(descriptors.values())
         self._progress = progress
         self._hopeless = hopeless
@@ -145,12 +160,6 @@ class Child:
             )
 
     def _spawn(self, now_s: float) -> None:
-        search_path = os.environ.get("PYTHONPATH")
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), search_path))),
-            SUPERVISOR_PID: str(os.getpid()),
-        }
         self._cause = None
         try:
             self._process = subprocess.Popen(
@@ -158,7 +167,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 pass_fds=self._descriptors,
                 start_new_session=True,
-                env=environment,
+                env={**_environment(), SUPERVISOR_PID: str(os.getpid())},
             )
         except OSError as error:  # no memory, or no process left
             self._cause = f"cannot be started: {error.strerror}"

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -81,79 +85,143 @@ class FakeSink:
 class FakeRequest:
     """A request of Picamera2 that knows whether it was given back."""
 
-    def __init__(self, array: Any, sensor_timestamp_ns: int) -> None:
+    def __init__(self, array: Any, sensor_timestamp_ns: int, sequence: int = 0, **metadata: Any) -> None:
         self.array = array
         self.released = False
-        self._sensor_timestamp_ns = sensor_timestamp_ns
+        self.request = self
+        self.metadata = {"SensorTimestamp": sensor_timestamp_ns, **metadata}
+        self.stream_map = {"main": "stream"}
+        self.buffers = {"stream": SimpleNamespace(metadata=SimpleNamespace(sequence=sequence))}
 
-    def get_metadata(self) -> dict[str, int]:
-        return {"SensorTimestamp": self._sensor_timestamp_ns}
+    def get_metadata(self) -> dict[str, Any]:
+        return self.metadata
 
     def release(self) -> None:
         assert not self.released, "a request is released once"
         self.released = True
 
 
+@dataclass
 class FakePicamera2Library:
-    """As much of picamera2 and libcamera as the camera uses; requests come from a script."""
+    """As much of picamera2 and libcamera as is used, for what a virtual camera has not.
 
-    def __init__(self, script: list[FakeRequest | None], granted: tuple[int, int]) -> None:
-        library = self
-        self.flushes = 0
-        self.configured: dict[str, Any] = {}
-        self.closed = False
-        self.cameras: list[dict[str, Any]] = [{"Num": 0, "Id": "/base/imx708", "Model": "imx708"}]
+    Requests come from a script: one, None for a job that times out, or LATE for one that is done
+    at the very moment its time limit ends.
+    """
 
-        class Picamera2:
-            @staticmethod
-            def global_camera_info() -> list[dict[str, Any]]:
-                return library.cameras
+    LATE = "late"
 
-            def __init__(self, number: int) -> None:
-                self.number = number
+    script: list[Any] = field(default_factory=list)
+    ids: list[str] = field(default_factory=lambda: ["/base/imx708", "/base/usb/uvc"])
+    modes: list[dict[str, Any]] = field(default_factory=list)
+    controls: dict[str, tuple[Any, Any, Any]] = field(
+        default_factory=lambda: {"FrameDurationLimits": (10_000, 1_000_000, None)}
+    )
+    pixel_format: str = "YUV420"
+    refused_flips: bool = False
+    modes_error: Exception | None = None
+    flushes: int = 0
+    closed: bool = False
+    tuning: object = None
+    configured: dict[str, Any] = field(default_factory=dict)
+    controls_set: dict[str, Any] = field(default_factory=dict)
 
-            def create_video_configuration(self, **wanted: Any) -> dict[str, Any]:
-                return wanted
+    continuous_autofocus = 2
+    hardware_encoder = None
+    SensorTimestamp = "SensorTimestamp"
+    ColorSpace = SimpleNamespace(Sycc=lambda: "sYCC")
 
-            def configure(self, wanted: dict[str, Any]) -> None:
-                library.configured = wanted
+    def Transform(self, **flips: bool) -> Any:  # noqa: N802  as libcamera names it
+        return SimpleNamespace(**flips)
 
-            def camera_configuration(self) -> dict[str, Any]:
-                return {"main": {"size": granted}}
+    @property
+    def Picamera2(self) -> Any:  # noqa: N802  as picamera2 names it
+        return _FakePicamera2Class(self)
 
-            def start(self) -> None:
-                pass
+    @staticmethod
+    @contextmanager
+    def MappedArray(request: FakeRequest, _stream: str, *, write: bool) -> Iterator[FakeRequest]:  # noqa: N802
+        assert not write
+        yield request
 
-            def capture_request(self, wait: float) -> FakeRequest:
-                assert wait > 0
-                request = script.pop(0)
-                if request is None:
-                    raise TimeoutError
-                return request
 
-            def cancel_all_and_flush(self) -> None:
-                library.flushes += 1
+class _FakePicamera2Class:
+    def __init__(self, library: FakePicamera2Library) -> None:
+        self._library = library
 
-            def close(self) -> None:
-                library.closed = True
+    def global_camera_info(self) -> list[dict[str, Any]]:
+        # libcamera's own numbers run in another order than Picamera2's list
+        ids = self._library.ids
+        return [{"Num": len(ids) - 1 - at, "Id": own_id, "Model": "imx708"} for at, own_id in enumerate(ids)]
 
-        class MappedArray:
-            def __init__(self, request: FakeRequest, _stream: str, *, write: bool) -> None:
-                assert not write
-                self.array = request.array
+    def load_tuning_file(self, name: str) -> dict[str, Any]:
+        if name != "imx708_noir.json":
+            raise RuntimeError("Tuning file not found")
+        return {"version": 2.0}
 
-            def __enter__(self) -> MappedArray:
-                return self
+    def __call__(self, place: int, tuning: object) -> _FakePicamera2:
+        self._library.tuning = tuning
+        return _FakePicamera2(self._library, self._library.ids[place])
 
-            def __exit__(self, *_: object) -> None:
-                pass
 
-        class ColorSpace:
-            @staticmethod
-            def Sycc() -> str:  # noqa: N802
-                return "sYCC"
+class _FakePicamera2:
+    def __init__(self, library: FakePicamera2Library, camera_id: str) -> None:
+        self._library = library
+        self._granted: dict[str, Any] = {}
+        self._script = iter(library.script)
+        self.camera = SimpleNamespace(id=camera_id)
+        self.camera_controls = library.controls
+        self.camera_ctrl_info = {
+            name: (SimpleNamespace(isArray=False), SimpleNamespace(values=[])) for name in library.controls
+        }
 
-        self.Picamera2, self.MappedArray, self.ColorSpace = Picamera2, MappedArray, ColorSpace
+    @property
+    def sensor_modes(self) -> list[dict[str, Any]]:
+        error, self._library.modes_error = self._library.modes_error, None
+        if error:
+            raise error
+        return self._library.modes
+
+    def create_video_configuration(self, **wanted: Any) -> dict[str, Any]:
+        return wanted
+
+    def configure(self, wanted: dict[str, Any]) -> None:
+        self._library.configured = wanted
+        transform = SimpleNamespace(hflip=False, vflip=False)
+        self._granted = {
+            "main": {"size": wanted["main"]["size"], "format": self._library.pixel_format},
+            "transform": transform if self._library.refused_flips else wanted["transform"],
+        }
+
+    def camera_configuration(self) -> dict[str, Any]:
+        return self._granted
+
+    def set_controls(self, controls: dict[str, Any]) -> None:
+        self._library.controls_set = controls
+
+    def start(self) -> None:
+        pass
+
+    def capture_request(self, wait: bool) -> list[Any]:
+        assert not wait, "it would wait for ever on a stalled camera"
+        step = next(self._script)
+        return (
+            [TimeoutError(), next(self._script)] if step == self._library.LATE else [step or TimeoutError()]
+        )
+
+    def wait(self, job: list[Any], timeout: float) -> FakeRequest:
+        assert timeout > 0
+        step = job.pop(0) if job else CancelledError()
+        if isinstance(step, Exception):
+            raise step
+        assert isinstance(step, FakeRequest)
+        return step
+
+    def cancel_all_and_flush(self) -> None:
+        self._library.flushes += 1
+
+    def close(self) -> None:
+        self._library.closed = True
 
 
 def rgb(shade: int = 100, size: tuple[int, int] = (64, 48)) -> Any:

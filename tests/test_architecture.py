@@ -70,4 +70,4 @@ def test_the_live_picture_knows_neither_falcon_nor_waitress() -> None:
 
 def test_one_file_imports_picamera2() -> None:
     files = [file for file in _files("capture_proc") if "picamera2" in _roots(file)]
-    assert [file.name for file in files] == ["picamera2_camera.py"]
+    assert [file.name for file in files] == ["picamera2_library.py"]

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from capture_proc.camera import CameraChoiceError, CameraSettings, NoCameraError
+from capture_proc.camera import CameraChoiceError, NoCameraError
 from capture_proc.camera_choice import automatic_choice, is_raspberry_pi, open_camera
+from capture_proc.options import CaptureOptions, ControlOrder, Picamera2Options
+from capture_proc.orientation import TurnedCamera
 
 
 def test_auto_takes_picamera2_where_it_can_be_imported() -> None:
@@ -44,11 +46,24 @@ def test_a_raspberry_pi_is_known_by_its_device_tree(tmp_path: Path) -> None:
 )
 def test_a_class_that_is_not_there_is_told_in_a_sentence(choice: str, sentence: str) -> None:
     with pytest.raises(CameraChoiceError, match=sentence):
-        open_camera(choice, CameraSettings())
+        open_camera(CaptureOptions(camera=choice), Picamera2Options())
 
 
 def test_a_class_of_somebodys_own_gets_what_was_asked_for() -> None:
-    settings = CameraSettings((320, 240), 10)
-    opened = open_camera("capture_proc.pattern_camera:PatternCamera", settings)
+    options = CaptureOptions(camera="capture_proc.pattern_camera:PatternCamera", size=(320, 240), fps=10)
+    opened = open_camera(options, Picamera2Options())
     assert opened.name == "test pattern 320x240"
     assert opened.period_s == 0.1
+
+
+def test_any_camera_is_turned() -> None:
+    opened = open_camera(CaptureOptions(camera="pattern", rotate=90), Picamera2Options())
+    assert isinstance(opened, TurnedCamera)
+
+
+def test_options_that_would_not_be_heeded_are_refused() -> None:
+    """Whoever asks a test pattern for autofocus has the wrong camera, and would not notice."""
+    of_picamera2 = Picamera2Options(control=(ControlOrder("AfMode", "1"),), encoder="hardware")
+    sentence = "only a camera of Picamera2 heeds --control and --encoder, and --camera is pattern; leave"
+    with pytest.raises(CameraChoiceError, match=sentence):
+        open_camera(CaptureOptions(camera="pattern"), of_picamera2)

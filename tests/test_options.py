@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from capture_proc.options import CaptureOptions, DrillOrder, stall_timeout_or_default
+from capture_proc.options import (
+    CaptureOptions,
+    ControlOrder,
+    DrillOrder,
+    Picamera2Options,
+    stall_timeout_or_default,
+)
 from proc_start.options import OptionsError, number, option, options_of, read_command_line
 from server_proc.options import ServerOptions
 from supervisor_proc.options import Address, SupervisorOptions
@@ -18,8 +24,9 @@ class Table:
 
 
 def faults_of(*argv: str) -> tuple[str, ...]:
+    tables = (SupervisorOptions, CaptureOptions, Picamera2Options, ServerOptions)
     with pytest.raises(OptionsError) as caught:
-        read_command_line(argv, SupervisorOptions, CaptureOptions, ServerOptions, program="p", about="a")
+        read_command_line(argv, *tables, program="p", about="a")
     return caught.value.faults
 
 
@@ -31,6 +38,22 @@ def test_what_is_not_typed_has_its_default() -> None:
 def test_only_what_was_typed_is_passed_on() -> None:
     line = read_command_line(["--name=x y", "--speed-m", "3"], Table, program="p", about="a")
     assert line.argv(Table) == ["--speed-m=3", "--name=x y"]
+
+
+def test_an_option_that_may_come_again_keeps_all_and_any_other_the_last() -> None:
+    orders = ["--control=A=1", "--control", "B=2,3"]
+    line = read_command_line(
+        [*orders, "--encoder=x", "--encoder=auto"], Picamera2Options, program="p", about="a"
+    )
+    assert line.table(Picamera2Options).control == (ControlOrder("A", "1"), ControlOrder("B", "2,3"))
+    assert line.argv(Picamera2Options) == ["--control=A=1", "--control=B=2,3", "--encoder=auto"]
+    assert Picamera2Options().control == ()
+
+
+def test_a_flag_needs_no_value() -> None:
+    line = read_command_line(["--list-cameras"], Picamera2Options, program="p", about="a")
+    assert line.table(Picamera2Options).list_cameras
+    assert not Picamera2Options().list_cameras
 
 
 def test_every_fault_is_told_at_once_with_what_was_expected() -> None:
@@ -54,7 +77,9 @@ def test_every_fault_is_told_at_once_with_what_was_expected() -> None:
         ["--size=641x480"], ["--size=8x8"], ["--size=640*480"], ["--fps=0"], ["--fps=nan"],
         ["--camera=/no/such.avi"], ["--camera=a.b:"], ["--drill=nap"], ["--drill=hang@0"],
         ["--drill=hang@"], ["--stall-timeout-s=0.1"], ["--slot-bytes=9"], ["--quality=101"],
-        ["--frames-fd=3"], ["words"], ["-h5"], ["--help=3"],
+        ["--frames-fd=3"], ["words"], ["--help=3"],
+        ["--rotate=45"], ["--flip=both"], ["--control=AfMode"], ["--control==1"], ["--encoder=gpu"],
+        ["--camera=picamera2:"], ["--sensor-mode=big"], ["--list-cameras=maybe"],
         ["--camera=/" + "x" * 300 + ".avi"],
     ],
 )  # fmt: skip

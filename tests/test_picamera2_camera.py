@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""The calls of Picamera2 in their order, against a stand-in. The real class is stage 2."""
+"""What no virtual camera has, against a stand-in: sensor modes, autofocus, a request that comes late.
+
+The real class is run by tests/virtual_camera.
+"""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from capture_proc.camera import CameraSettings, NoCameraError, Plane, Yuv420
-from capture_proc.picamera2_camera import Picamera2Camera, yuv420_planes
+from capture_proc.camera import CameraChoiceError, CameraSettings, NoCameraError, Plane, Yuv420
+from capture_proc.options import ControlOrder, Picamera2Options
+from capture_proc.orientation import Orientation
+from capture_proc.picamera2_camera import Picamera2Camera
+from capture_proc.picamera2_planes import yuv420_planes
 from tests.fakes import FakePicamera2Library, FakeRequest
 
+LATE = FakePicamera2Library.LATE
+SIZE = (64, 48)
 
-def _buffer(size: tuple[int, int], stride: int) -> Plane:
+
+def _buffer(size: tuple[int, int] = SIZE, stride: int = 64) -> Plane:
     """Return a YUV420 buffer whose Y is 1, U 2, V 3 and padding 99."""
     width, height = size
     flat = np.full(stride * height * 3 // 2, 99, dtype=np.uint8)
@@ -23,6 +33,25 @@ def _buffer(size: tuple[int, int], stride: int) -> Plane:
     chroma[: height // 2, : width // 2] = 2
     chroma[height // 2 :, : width // 2] = 3
     return flat.reshape(height * 3 // 2, stride)
+
+
+def opened(
+    library: FakePicamera2Library, settings: CameraSettings | None = None, **options: object
+) -> Picamera2Camera:
+    """Open the camera on a stand-in with options as they were read."""
+    settings = settings or CameraSettings(SIZE)
+    return Picamera2Camera(settings, Picamera2Options(**options), library=library)  # type: ignore[arg-type]
+
+
+def _mode(size: tuple[int, int], fps: float, crop_px: tuple[int, int, int, int]) -> dict[str, object]:
+    return {"size": size, "bit_depth": 10, "fps": fps, "crop_limits": crop_px}
+
+
+IMX708 = [
+    _mode((1536, 864), 120.13, (768, 432, 3072, 1728)),
+    _mode((2304, 1296), 56.03, (0, 0, 4608, 2592)),
+    _mode((4608, 2592), 14.35, (0, 0, 4608, 2592)),
+]
 
 
 def test_planes_are_views_without_their_padding() -> None:
@@ -36,14 +65,15 @@ def test_planes_are_views_without_their_padding() -> None:
 
 def test_every_request_is_given_back_once() -> None:
     """A request that leaks is a buffer lost; the camera stops when the last is gone."""
-    requests = [FakeRequest(_buffer((64, 48), 64), 10**9 * n) for n in (1, 2)]
-    library = FakePicamera2Library([*requests], granted=(64, 48))
-    camera = Picamera2Camera(CameraSettings((64, 48)), library)
+    requests = [FakeRequest(_buffer(), 10**9 * n, sequence=n) for n in (1, 2)]
+    library = FakePicamera2Library([*requests])
+    camera = opened(library)
     first = camera.next_picture(0.1)
     assert first is not None
     assert not requests[0].released, "the picture is still in use"
     assert isinstance(first.pixels, Yuv420)
-    assert (first.captured_ns, first.clock_id) == (10**9, time.CLOCK_BOOTTIME)
+    assert np.shares_memory(first.pixels.y, requests[0].array)
+    assert (first.captured_ns, first.clock_id, first.number) == (10**9, time.CLOCK_BOOTTIME, 1)
     camera.next_picture(0.1)
     assert [request.released for request in requests] == [True, False]
     camera.close()
@@ -53,25 +83,111 @@ def test_every_request_is_given_back_once() -> None:
 
 def test_a_job_that_timed_out_is_taken_back() -> None:
     """It would stay queued and swallow the next frame unreleased."""
-    library = FakePicamera2Library([None, FakeRequest(_buffer((64, 48), 64), 1)], granted=(64, 48))
-    camera = Picamera2Camera(CameraSettings(), library)
+    library = FakePicamera2Library([None, FakeRequest(_buffer(), 1)])
+    camera = opened(library)
     assert camera.next_picture(0.1) is None
     assert library.flushes == 1
     assert camera.next_picture(0.1) is not None
 
 
-def test_it_asks_for_full_range_colours_and_reads_the_granted_size_back() -> None:
-    library = FakePicamera2Library([], granted=(632, 480))
-    camera = Picamera2Camera(CameraSettings((634, 480), 30), library)
+def test_a_request_that_comes_at_the_moment_of_its_time_limit_is_not_lost() -> None:
+    """Six of these and the camera would have no buffer left."""
+    request = FakeRequest(_buffer(), 5)
+    camera = opened(FakePicamera2Library([LATE, request]))
+    picture = camera.next_picture(0.1)
+    assert picture is not None
+    assert picture.captured_ns == 5
+    camera.close()
+    assert request.released
+
+
+def test_the_whole_view_is_shown_unless_another_mode_is_asked_for() -> None:
+    """Left to itself libcamera takes the small fast mode, and shows its middle only."""
+    library = FakePicamera2Library(modes=IMX708)
+    camera = opened(library, CameraSettings((640, 480), 30))
+    assert library.configured["sensor"] == {"output_size": (2304, 1296), "bit_depth": 10}
+    assert (camera.granted["sensor_mode"], camera.granted["view"]) == ("2304x1296", 0.75)
+    opened(library, sensor_mode=(1536, 864))
+    assert library.configured["sensor"] == {"output_size": (1536, 864), "bit_depth": 10}
+    with pytest.raises(
+        CameraChoiceError, match="the sensor has 1536x864, 2304x1296, 4608x2592; choose one of"
+    ):
+        opened(library, sensor_mode=(640, 480))
+    assert library.closed
+
+
+def test_modes_that_could_not_be_read_are_done_without(caplog: pytest.LogCaptureFixture) -> None:
+    """A Zero 2 W has not the memory for the largest mode of the HQ camera."""
+    library = FakePicamera2Library(modes=IMX708[:2], modes_error=OSError(12, "Cannot allocate memory"))
+    opened(library)
+    assert library.configured["sensor"]["output_size"] == (2304, 1296)
+    assert "only 2 of the sensor's modes could be read: [Errno 12] Cannot allocate memory" in caplog.text
+
+
+def test_autofocus_is_continuous_where_there_is_one_unless_said_otherwise() -> None:
+    library = FakePicamera2Library()
+    opened(library)
+    assert "AfMode" not in library.controls_set
+    library.controls["AfMode"] = (0, 2, 0)
+    opened(library)
+    assert library.controls_set["AfMode"] == 2
+    opened(library, control=(ControlOrder("AfMode", "0"),))
+    assert library.controls_set["AfMode"] == 0
+
+
+def test_the_controls_that_were_granted_are_read_back() -> None:
+    library = FakePicamera2Library([FakeRequest(_buffer(), 1, ExposureTime=9987)])
+    library.controls["ExposureTime"] = (75, 11_000_000, None)
+    camera = opened(library, control=(ControlOrder("ExposureTime", "10000"),))
+    assert camera.granted["controls"] == {"ExposureTime": {"asked": 10000, "granted": None}}
+    camera.next_picture(0.1)
+    assert camera.granted["controls"] == {"ExposureTime": {"asked": 10000, "granted": 9987}}
+    assert library.controls_set == {"ExposureTime": 10000, "FrameDurationLimits": (50000, 50000)}
+
+
+def test_flips_that_the_camera_does_not_do_are_done_here() -> None:
+    buffer = _buffer()
+    buffer[0, 0] = 200
+    library = FakePicamera2Library([FakeRequest(buffer, 1)], refused_flips=True)
+    camera = Picamera2Camera(
+        CameraSettings(SIZE), Picamera2Options(), orientation=Orientation(hflip=True), library=library
+    )
+    picture = camera.next_picture(0.1)
+    assert picture is not None
+    assert isinstance(picture.pixels, Yuv420)
+    assert picture.pixels.y[0, 63] == 200
+    assert library.configured["transform"].hflip
+
+
+def test_the_tuning_is_read_from_a_path_or_is_libcameras_own(tmp_path: Path) -> None:
+    library = FakePicamera2Library()
+    opened(library, tuning_file="imx708_noir.json")
+    assert library.tuning == {"version": 2.0}
+    own = tmp_path / "mine.json"
+    own.write_text('{"version": 3}')
+    opened(library, tuning_file=str(own))
+    assert library.tuning == {"version": 3}
+
+
+def test_a_camera_is_opened_by_its_id_and_full_range_colours_are_asked_for() -> None:
+    library = FakePicamera2Library()
+    camera = Picamera2Camera(
+        CameraSettings(SIZE), Picamera2Options(), camera_id="/base/usb/uvc", library=library
+    )
+    assert camera.granted["id"] == "/base/usb/uvc"
     assert library.configured["colour_space"] == "sYCC"
-    assert library.configured["controls"] == {"FrameDurationLimits": (33333, 33333)}
-    assert camera.name == "imx708 632x480"
+    assert library.configured["raw"] is None
+
+
+def test_a_camera_without_yuv420_is_refused() -> None:
+    library = FakePicamera2Library(pixel_format="MJPEG")
+    with pytest.raises(CameraChoiceError, match="imx708 gives MJPEG and not YUV420; cameras like it"):
+        opened(library)
 
 
 def test_no_camera_is_told_with_what_to_type() -> None:
-    library = FakePicamera2Library([], granted=(1, 1))
-    library.cameras = []
+    library = FakePicamera2Library(ids=[])
     with pytest.raises(NoCameraError, match="rpicam-hello --list-cameras"):
-        Picamera2Camera(CameraSettings(), library)
+        opened(library)
     with pytest.raises(NoCameraError, match="sudo apt install python3-picamera2"):
-        Picamera2Camera(CameraSettings())
+        Picamera2Camera(CameraSettings(), Picamera2Options())

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""What `--list-cameras` prints. Pure: it knows facts and no camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from capture_proc.camera_controls import Control
+from capture_proc.sensor_mode import SensorMode
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFacts:
+    """What is to be known of a camera before it is chosen."""
+
+    camera_id: str
+    model: str
+    sizes: Sequence[tuple[int, int]] = ()
+    """(width, height) of the pictures that it offers, rising."""
+    fps: tuple[float, float] | None = None
+    """The fewest and the most frames a second."""
+    modes: Sequence[SensorMode] = ()
+    controls: Mapping[str, Control] = field(default_factory=dict)
+    fault: str | None = None
+    """Why nothing more is known."""
+
+
+def camera_list(cameras: Iterable[CameraFacts]) -> str:
+    """Return the text, a paragraph for each camera."""
+    return "\n\n".join("\n".join(_lines(camera)) for camera in cameras)
+
+
+def _lines(camera: CameraFacts) -> Iterable[str]:
+    yield f"{camera.model}: --camera picamera2:{camera.camera_id}"
+    if camera.fault is not None:
+        yield f"  {camera.fault}"
+        return
+    yield f"  sizes: {' '.join(f'{width}x{height}' for width, height in camera.sizes)}"
+    if camera.fps is not None:
+        yield "  frames a second: {:.4g} to {:.4g}".format(*camera.fps)
+    if camera.modes:
+        yield "  sensor modes:"
+        widest = max(mode.view_px for mode in camera.modes)
+        for mode in camera.modes:
+            view = "full view" if mode.view_px == widest else f"{mode.view_px / widest:.0%} of the view"
+            yield f"    {mode}  {mode.bit_depth} bits, up to {mode.fps:.4g} frames a second, {view}"
+    yield "  controls:"
+    for name, control in sorted(camera.controls.items()):
+        yield f"    {name}: {control.range}"

@@ -1,16 +1,20 @@
-# Two commands are all: `make run` and `make test`. See README.md.
+# Two commands are all: `make run` and `make test`; the others are for development. See README.md.
 PYTHON ?= python3
 ARGS ?=
 TESTS ?=
 INSTALLED := .venv/installed
 
-.PHONY: run test lint .venv
+.PHONY: run test test-camera lint .venv
 
 run: $(INSTALLED)
 	@exec .venv/bin/python supervisor.py $(ARGS)
 
 test: $(INSTALLED)
 	@.venv/bin/python -m pytest $(TESTS)
+
+# The real Picamera2 on a virtual camera; needs root and debootstrap. See tests/virtual_camera/README.md.
+test-camera: $(INSTALLED)
+	@.venv/bin/python -m pytest -m virtual_camera $(or $(TESTS),tests/virtual_camera)
 
 lint: $(INSTALLED)
 	@.venv/bin/ruff check .

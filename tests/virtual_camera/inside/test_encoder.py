@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""Run inside the folder by test_inside.py: ready JPEGs of an encoder go to the ring as replayed ones do.
+
+Nothing but a Raspberry Pi has the hardware, so Picamera2's encoder in software stands in for it; both
+are driven by the same base class.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+import simplejpeg
+from picamera2.encoders import JpegEncoder
+
+from capture_proc.camera import CameraChoiceError, CameraSettings
+from capture_proc.capture_loop import CaptureLoop
+from capture_proc.clock import SystemClock
+from capture_proc.jpeg import to_jpeg
+from capture_proc.options import Picamera2Options
+from capture_proc.orientation import Orientation
+from capture_proc.picamera2_camera import Picamera2Camera
+from capture_proc.picamera2_library import Library
+from shm_ring.frame import Frame
+from shm_ring.ring import Published
+from tests.fakes import FakeSink
+
+pytestmark = pytest.mark.virtual_camera
+
+FRAMES = 40
+
+
+def _library() -> Library:
+    library = Library()
+    library.hardware_encoder = JpegEncoder
+    return library
+
+
+def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
+    camera = Picamera2Camera(
+        CameraSettings((1280, 720), 30), Picamera2Options(encoder="hardware"), library=_library()
+    )
+    sink = FakeSink()
+    loop = CaptureLoop(
+        camera,
+        partial(to_jpeg, quality=1),
+        sink,
+        clock=SystemClock(),
+        stall_timeout_s=5,
+        report=lambda _: None,
+    )
+    try:
+        loop.run(lambda: len(sink.frames) >= FRAMES)
+        now_ns = time.monotonic_ns()
+    finally:
+        camera.close()
+    frames = [Frame.of(Published(1, 1, facts, jpeg)) for jpeg, facts in sink.frames]
+    captured = [frame.facts.captured_ns for frame in frames]
+    steps_ms = np.diff(captured) / 1e6
+    assert 0 < now_ns - captured[-1] < 1e9, "capture times are of this machine's clock"
+    assert np.median(steps_ms) == pytest.approx(1000 / 30, rel=0.1)
+    assert all(step > 0 for step in steps_ms)
+    pictures = [np.asarray(simplejpeg.decode_jpeg(jpeg)) for jpeg, _ in sink.frames]
+    assert {picture.shape for picture in pictures} == {(720, 1280, 3)}
+    assert any(not np.array_equal(one, other) for one, other in itertools.pairwise(pictures))
+
+
+def test_ready_jpegs_are_not_turned_by_a_quarter() -> None:
+    orientation = Orientation.of(90, "none")
+    with pytest.raises(CameraChoiceError, match="its ready JPEGs cannot be turned by 90 or 270 degrees"):
+        Picamera2Camera(
+            CameraSettings(),
+            Picamera2Options(encoder="hardware"),
+            orientation=orientation,
+            library=_library(),
+        )

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""The sensor stalls as the real one does: no more frames, and no error. Every viewer stays connected."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conditions import eventually
+from tests.mjpeg import Audience
+from tests.running import Ringcast, in_shared_memory, processes_of
+from tests.virtual_camera.cameras import STREET, VirtualCameras
+
+pytestmark = pytest.mark.virtual_camera
+
+VIEWERS = 5
+STALL_S = 2.0
+STALLED = "stalled (exit 75)"
+
+
+def restarts(service: Ringcast) -> int:
+    return int(service.status()["supervisor"]["capture"]["restarts"].get(STALLED, 0))
+
+
+def frame(service: Ringcast) -> dict[str, Any]:
+    return dict(service.status()["frame"])
+
+
+def wait_for_restart(service: Ringcast, number: int) -> None:
+    eventually(lambda: restarts(service) == number, 20, "an exit with 75")
+
+
+def wait_for_frames(service: Ringcast, number: int) -> None:
+    before = frame(service)["sequence"]
+    eventually(lambda: frame(service)["sequence"] >= before + number, 5, f"{number} new frames")
+
+
+def open_descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def resident_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def all_see_a_new_frame(audience: Audience) -> bool:
+    """Wait until every viewer was shown a frame that nobody had been shown before."""
+    last = max((viewer.frames[-1].sequence for viewer in audience.viewers if viewer.frames), default=0)
+    return eventually(
+        lambda: all(viewer.frames and viewer.frames[-1].sequence > last for viewer in audience.viewers), 20
+    )
+
+
+@pytest.mark.parametrize("kind", ["stall", "wedge"])
+def test_viewers_stay_while_a_stalled_sensor_is_restarted(cameras: VirtualCameras, kind: str) -> None:
+    """`wedge` hangs while the camera is closed as well; Picamera2 would wait for that for ever."""
+    with cameras.ringcast("--camera=picamera2", "--fps=30") as service:
+        service.ready()
+        with Audience(service.port, VIEWERS) as audience:
+            eventually(lambda: all(len(viewer.frames) > 10 for viewer in audience.viewers))
+            cameras.fault(STREET, kind)
+            stalled_s = time.monotonic()
+            eventually(lambda: restarts(service) == 1, STALL_S + 2, "an exit with 75")
+            ended_s = time.monotonic() - stalled_s
+            cameras.mend(STREET)
+            assert all_see_a_new_frame(audience)
+            audience.check()
+        assert service.status()["supervisor"]["capture"]["last_reason"] == STALLED
+        assert ended_s > STALL_S - 0.2, "it was given its time"
+        assert "no new frame for 2 s after" in service.log
+        assert ("the camera did not close within 0.5 s" in service.log) == (kind == "wedge")
+
+
+def test_a_sensor_that_stalls_at_its_start_is_restarted(cameras: VirtualCameras) -> None:
+    """Its first frame is given 10 s, for sensors need seconds to begin."""
+    with cameras.ringcast("--camera=picamera2", "--fps=30") as service:
+        service.ready()
+        with Audience(service.port, VIEWERS) as audience:
+            eventually(lambda: all(viewer.frames for viewer in audience.viewers))
+            cameras.fault(STREET, "stall")
+            os.kill(service.pid, signal.SIGUSR1)
+            eventually(lambda: restarts(service) == 1, 20, "an exit with 75")
+            cameras.mend(STREET)
+            assert all_see_a_new_frame(audience)
+            audience.check()
+        assert "no new frame for 10 s since it was opened" in service.log
+
+
+def test_ten_stalls_leave_nothing_behind(cameras: VirtualCameras) -> None:
+    with cameras.ringcast("--camera=picamera2", "--fps=30", "--stall-timeout-s=0.5") as service:
+        service.ready()
+        with Audience(service.port, VIEWERS) as audience:
+            measured = []
+            for stalls in range(10):
+                assert all_see_a_new_frame(audience)
+                pids = (service.pid, service.server_pid())
+                left = [(open_descriptors(pid), resident_mb(pid)) for pid in pids]
+                measured.append((len(processes_of(service)), left))
+                cameras.fault(STREET, "stall")
+                wait_for_restart(service, number=stalls + 1)
+                cameras.mend(STREET)
+                os.kill(service.pid, signal.SIGUSR1)  # spares the wait, which doubles each time
+            assert all_see_a_new_frame(audience)
+            audience.check()
+        first, last = measured[1], measured[-1]
+        assert last[0] == first[0], "processes"
+        for (descriptors, mb), (descriptors_before, mb_before) in zip(last[1], first[1], strict=True):
+            assert descriptors == descriptors_before
+            assert mb - mb_before < 2
+    assert in_shared_memory(service.instance) == []
+
+
+def test_ten_short_stalls_lose_no_buffer(cameras: VirtualCameras) -> None:
+    """A request that is not given back is one of six buffers lost: the seventh stall would be for good."""
+    with cameras.ringcast("--camera=picamera2", "--fps=30", "--stall-timeout-s=10") as service:
+        service.ready()
+        pid = service.capture_pid()
+        before: list[tuple[int, float]] = []
+        for _ in range(10):
+            cameras.fault(STREET, "stall")
+            eventually(lambda: frame(service)["age_ms"] > 700, 5, "a stall of several time limits")
+            cameras.mend(STREET)
+            wait_for_frames(service, 10)
+            before.append((open_descriptors(pid), resident_mb(pid)))
+        assert {descriptors for descriptors, _ in before} == {before[0][0]}
+        assert before[-1][1] - before[0][1] < 2, before
+        assert service.status()["supervisor"]["capture"]["restarts"] == {}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Pictures turned and mirrored, where the camera itself does not do it.
 
-A quarter turn is a copy of each plane with rows and columns exchanged. EXIF would cost nothing, but
-what shows a stream does not look at it. See docs/decisions/0006.
+A quarter turn is a copy of each plane with rows and columns exchanged. EXIF would cost nothing, and
+browsers heed it, but OpenCV does not. See docs/decisions/0006.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def test_two_cameras_are_chosen_by_id_at_once(cameras: VirtualCameras) -> None:
     ids=["180", "mirrored", "90", "270 mirrored"],
 )
 def test_the_picture_is_turned(cameras: VirtualCameras, options: tuple[str, ...], turned: object) -> None:
-    """EXIF would not do: browsers do not look at it in a stream."""
+    """EXIF would not do: browsers heed it in a stream, and OpenCV does not."""
     assert callable(turned)
     images = [np.ascontiguousarray(turned(image)) for image in cameras.pictures(STREET)]
     with cameras.ringcast(f"--camera=picamera2:{STREET}", "--size=1280x720", *options) as service:

@@ -179,6 +179,7 @@ def test_the_page_shows_the_picture_and_the_urls(client: falcon.testing.TestClie
     assert answer.headers["content-type"].startswith("text/html")
     assert '<img src="/stream"' in answer.text
     assert 'robot"><script>' not in answer.text, "what a request says of itself is not trusted"
+    assert 'let server = "5eed 77"' in answer.text, "it must notice even a server that dies at once"
     for path in ("/stream", "/video", "/snapshot", "/status", "/livez", "/readyz"):
         assert f'href="{path}"' in answer.text
 

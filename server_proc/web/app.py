@@ -37,7 +37,7 @@ def create_app(live: Live, service: ServiceFacts) -> falcon.App[falcon.Request, 
     app.set_error_serializer(_tell_error)
     app.req_options.strip_url_path_trailing_slash = True
     stream = _Stream(live, service)
-    app.add_route("/", _Page())
+    app.add_route("/", _Page(service))
     app.add_route("/stream", stream)
     app.add_route("/video", stream)  # its older name
     app.add_route("/snapshot", _Snapshot(live, service))
@@ -168,9 +168,10 @@ class _Readyz:
 
 
 class _Page:
-    def __init__(self) -> None:
+    def __init__(self, service: ServiceFacts) -> None:
         page = importlib.resources.files("server_proc.web") / "page.html"
-        self._page = page.read_text(encoding="utf-8")
+        server = f"{service.instance_id} {service.server_pid}"
+        self._page = page.read_text(encoding="utf-8").replace("{server}", server)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         _never_keep(resp)

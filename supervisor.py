@@ -31,7 +31,7 @@ from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.errors import SegmentError
 from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
-from supervisor_proc.child import Child, run
+from supervisor_proc.child import Child, become
 from supervisor_proc.options import SupervisorOptions
 from supervisor_proc.restart_policy import Limits, State
 from supervisor_proc.service import (
@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
     )
     options, capture = line.table(SupervisorOptions), line.table(CaptureOptions)
     if line.table(Picamera2Options).list_cameras:
-        return run("capture", line.argv(Picamera2Options))
+        become("capture", line.argv(Picamera2Options))
     try:
         lock_instance(options.instance)
         listening = listen(options.listen)

@@ -55,7 +55,7 @@ class Picture:
     """When the first row was exposed, on the clock `clock_id`."""
     clock_id: int = time.CLOCK_MONOTONIC
     number: int | None = None
-    """The camera's own number of it; a gap tells of pictures that never came here."""
+    """Its number in the camera, counted there; a gap tells of pictures that never came here."""
 
 
 @dataclass(frozen=True, slots=True)

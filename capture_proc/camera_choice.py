@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Which camera `--camera` means.
 
-A camera's own file is imported when it was chosen: what one needs may be missing for the others.
+What a camera needs is imported when it was chosen, for it may be missing where another is used.
 """
 
 from __future__ import annotations

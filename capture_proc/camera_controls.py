@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from capture_proc.camera import CameraChoiceError
 from capture_proc.options import ControlOrder
 
-_BY_OPTION = {"FrameDurationLimits": "--fps", "FrameRate": "--fps"}
+OPTIONS_INSTEAD = {"FrameDurationLimits": "--fps", "FrameRate": "--fps"}
 """Controls that are an option of their own."""
 _TRUTH = {
     "true": True,
@@ -30,7 +30,8 @@ class Control:
     """A control as the camera advertises it."""
 
     least: Any
-    """The least value, which also tells the type: bool, int, float, or a tuple for a rectangle."""
+    """The least value, which also tells the type: bool, int, float, or a tuple for a rectangle; None
+    for a control that cannot be set."""
     most: Any
     names: Mapping[str, int] = field(default_factory=dict)
     """The values that have a name."""
@@ -42,10 +43,14 @@ class Control:
         """What may be given, in words."""
         if self.names:
             return " or ".join(f"{name} ({value})" for name, value in self.names.items())
+        if self.least is None:
+            return "nothing, for it cannot be set here"
         if isinstance(self.least, bool):
             return "true or false"
-        several = "" if self.count == 1 else " (separated by commas)"
-        return f"{self.least} to {self.most}{several}"
+        if isinstance(self.least, tuple):
+            return "x,y,width,height within {},{},{},{}".format(*self.most)
+        several = "" if self.count == 1 else f"{self.count or 'any number of'} values separated by commas, "
+        return f"{several}{self.least} to {self.most}"
 
 
 def values_for(orders: Iterable[ControlOrder], controls: Mapping[str, Control]) -> dict[str, Any]:
@@ -66,8 +71,8 @@ def values_for(orders: Iterable[ControlOrder], controls: Mapping[str, Control]) 
 
 
 def _value(order: ControlOrder, controls: Mapping[str, Control]) -> Any:
-    if order.name in _BY_OPTION:
-        raise CameraChoiceError(f"--control {order.name}: use {_BY_OPTION[order.name]} instead")
+    if order.name in OPTIONS_INSTEAD:
+        raise CameraChoiceError(f"--control {order.name}: use {OPTIONS_INSTEAD[order.name]} instead")
     control = controls.get(order.name)
     if control is None:
         near = difflib.get_close_matches(order.name, controls, n=1)
@@ -75,22 +80,35 @@ def _value(order: ControlOrder, controls: Mapping[str, Control]) -> Any:
             f"--control {order.name}: this camera has no such control; "
             + (f"did you mean {near[0]}?" if near else "--list-cameras lists what it has")
         )
-    pieces = order.text.split(",")
     try:
-        values = tuple(_piece(piece.strip(), control) for piece in pieces)
+        return _parsed(order.text.split(","), control)
     except ValueError as error:
         raise CameraChoiceError(
             f"--control {order.name} expects {control.range}; {order.text!r} came"
         ) from error
-    expected = len(control.least) if isinstance(control.least, tuple) else control.count
-    if expected not in (None, len(values)):
-        raise CameraChoiceError(
-            f"--control {order.name} expects {expected} value{'s' * (expected != 1)} separated by commas; "
-            f"{order.text!r} came"
-        )
-    if isinstance(control.least, tuple) and control.count != 1:
-        return [values]  # a list of rectangles, of which one can be typed
-    return values[0] if expected == 1 else values
+
+
+def _parsed(pieces: Sequence[str], control: Control) -> Any:
+    if control.least is None:
+        raise ValueError(pieces)
+    if isinstance(control.least, tuple):
+        rectangle = _rectangle(pieces, control)
+        return rectangle if control.count == 1 else [rectangle]  # of several, one can be typed
+    if control.count not in (None, len(pieces)):
+        raise ValueError(pieces)
+    values = tuple(_piece(piece.strip(), control) for piece in pieces)
+    return values[0] if len(values) == 1 and control.count in (None, 1) else values
+
+
+def _rectangle(pieces: Sequence[str], control: Control) -> tuple[int, int, int, int]:
+    x, y, width, height = (int(piece) for piece in pieces)
+    most_x, most_y, most_width, most_height = control.most
+    # of AfWindows the largest is no frame for the others: all of its numbers are the largest
+    within = min(most_x, control.least[0]) <= x <= x + width <= most_x + most_width
+    within = within and min(most_y, control.least[1]) <= y <= y + height <= most_y + most_height
+    if not within or not width or not height:
+        raise ValueError(pieces)
+    return x, y, width, height
 
 
 def _piece(text: str, control: Control) -> Any:
@@ -101,8 +119,6 @@ def _piece(text: str, control: Control) -> Any:
         if text.lower() not in _TRUTH:
             raise ValueError(text)
         return _TRUTH[text.lower()]
-    if isinstance(control.least, tuple):  # a rectangle, whose range is not that of each number
-        return int(text)
     value = type(control.least)(text)
     allowed = value in control.names.values() if control.names else control.least <= value <= control.most
     if not allowed:

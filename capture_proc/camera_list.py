@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from capture_proc.camera_controls import Control
+from capture_proc.camera_controls import OPTIONS_INSTEAD, Control
 from capture_proc.sensor_mode import SensorMode
 
 
@@ -16,10 +16,11 @@ class CameraFacts:
 
     camera_id: str
     model: str
-    sizes: Sequence[tuple[int, int]] = ()
-    """(width, height) of the pictures that it offers, rising."""
+    least_px: tuple[int, int] = (0, 0)
+    """(width, height) of the smallest picture that it offers."""
+    most_px: tuple[int, int] = (0, 0)
     fps: tuple[float, float] | None = None
-    """The fewest and the most frames a second."""
+    """The fewest and the most frames a second, where they do not depend on a sensor mode."""
     modes: Sequence[SensorMode] = ()
     controls: Mapping[str, Control] = field(default_factory=dict)
     fault: str | None = None
@@ -36,7 +37,7 @@ def _lines(camera: CameraFacts) -> Iterable[str]:
     if camera.fault is not None:
         yield f"  {camera.fault}"
         return
-    yield f"  sizes: {' '.join(f'{width}x{height}' for width, height in camera.sizes)}"
+    yield "  sizes: {}x{} to {}x{}".format(*camera.least_px, *camera.most_px)
     if camera.fps is not None:
         yield "  frames a second: {:.4g} to {:.4g}".format(*camera.fps)
     if camera.modes:
@@ -45,6 +46,7 @@ def _lines(camera: CameraFacts) -> Iterable[str]:
         for mode in camera.modes:
             view = "full view" if mode.view_px == widest else f"{mode.view_px / widest:.0%} of the view"
             yield f"    {mode}  {mode.bit_depth} bits, up to {mode.fps:.4g} frames a second, {view}"
-    yield "  controls:"
+    yield "  controls (some ranges depend on size, rate and mode):"
     for name, control in sorted(camera.controls.items()):
-        yield f"    {name}: {control.range}"
+        if name not in OPTIONS_INSTEAD:
+            yield f"    {name}: {control.range}"

@@ -75,8 +75,13 @@ class TurnedCamera:
     def __init__(self, camera: Camera, orientation: Orientation) -> None:
         self._camera = camera
         self._orientation = orientation
-        self.name = camera.name
+        self.name = f"{camera.name}, turned"
         self.period_s = camera.period_s
+
+    @property
+    def granted(self) -> object:
+        """What the camera tells of itself."""
+        return getattr(self._camera, "granted", None)
 
     def next_picture(self, timeout_s: float) -> Picture | None:
         """Return what the camera returns, turned."""

@@ -7,10 +7,9 @@ Raspberry Pi.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, Protocol
 
 from capture_proc.camera import CameraChoiceError, CameraError, CameraSettings, Picture
@@ -23,13 +22,20 @@ from capture_proc.picamera2_library import (
     Library,
     chosen,
     controls_of,
+    frame_period_limits_s,
     opened,
     sensor_modes,
+    use_tuning,
 )
 from capture_proc.picamera2_planes import PlanePictures
-from capture_proc.sensor_mode import SensorMode, full_view_mode, mode_of_size
+from capture_proc.sensor_mode import SensorMode, full_view_mode, mode_of_size, part_of_view
 
 _log = logging.getLogger(__name__)
+
+_WHOLE = 0.99
+"""A larger part of the view than this counts as all of it."""
+_RATE_ERROR = 0.01
+"""A rate that differs by less is the rate that was asked for."""
 
 
 class _Pictures(Protocol):
@@ -37,7 +43,7 @@ class _Pictures(Protocol):
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """What the camera told with a picture, at most a second ago."""
+        """What the camera told with one of its last pictures."""
 
     def next_picture(self, timeout_s: float) -> Picture | None:
         """Return the next picture."""
@@ -69,15 +75,17 @@ class Picamera2Camera:
             CameraChoiceError: it cannot do what was asked for.
         """
         self._library = library or Library()
+        if options.tuning_file is not None:
+            use_tuning(self._library, options.tuning_file)
         information = chosen(self._library, camera_id)
         self._id, self._model = information["Id"], information.get("Model", "camera")
-        tuning = None if options.tuning_file is None else self._tuning(options.tuning_file)
-        self._picamera2 = opened(self._library, self._id, tuning)
+        self._picamera2 = opened(self._library, self._id)
         try:
             self._asked = self._configure(settings, options, orientation)
             self._pictures = self._start(options.encoder, quality)
         except BaseException:
-            self._picamera2.close()
+            with suppress(OSError, RuntimeError):
+                self._picamera2.close()
             raise
 
     def next_picture(self, timeout_s: float) -> Picture | None:
@@ -93,50 +101,34 @@ class Picamera2Camera:
     def granted(self) -> dict[str, Any]:
         """What the camera was asked for and granted, as JSON can say it.
 
-        A control that the camera does not tell of is granted None; `view` is the part of the sensor
-        mode's view that is in the picture.
+        A control that the camera does not tell of is granted None; `view` is the part of the sensor's
+        view that is in the picture.
         """
         told = self._pictures.metadata
+        period_us = told.get("FrameDuration", self.period_s * 1e6)
+        sensor = self._picamera2.camera_configuration().get("sensor") or {}
         return {
             "id": self._id,
             "model": self._model,
             "size": self._size,
-            "fps": round(1 / self.period_s, 2),
-            "sensor_mode": None if self._mode is None else str(self._mode),
-            "view": None if self._mode is None else round(self._mode.shown(self._size), 2),
+            "fps": round(1e6 / period_us, 2),
+            "sensor_mode": "{}x{}".format(*sensor["output_size"]) if sensor else None,
+            "view": self._view,
             "controls": {
                 name: {"asked": asked, "granted": told.get(name)} for name, asked in self._asked.items()
             },
         }
-
-    def _tuning(self, name: str) -> dict[str, Any]:
-        path = Path(name)
-        try:
-            if path.is_file():
-                return dict(json.loads(path.read_text()))
-            return dict(self._library.Picamera2.load_tuning_file(name))
-        except (ValueError, TypeError) as error:
-            raise CameraChoiceError(
-                f"--tuning-file {name}: expected a tuning of libcamera in JSON ({error})"
-            ) from error
-        except (OSError, RuntimeError) as error:
-            raise CameraChoiceError(
-                f"--tuning-file {name}: no such file here, nor among libcamera's own below "
-                "/usr/share/libcamera/ipa/rpi; check its name"
-            ) from error
 
     def _configure(
         self, settings: CameraSettings, options: Picamera2Options, orientation: Orientation
     ) -> dict[str, Any]:
         """Configure for YUV420; return the controls that are asked for."""
         size, fps = settings.size or DEFAULT_SIZE, settings.fps or DEFAULT_FPS
-        self._mode = self._sensor_mode(options.sensor_mode, size, fps)
+        mode = self._sensor_mode(options.sensor_mode, size, fps)
         wanted = self._picamera2.create_video_configuration(
             main={"size": size, "format": "YUV420"},
             raw=None,  # nobody here takes raw pictures, and their buffers are large
-            sensor=None
-            if self._mode is None
-            else {"output_size": self._mode.size, "bit_depth": self._mode.bit_depth},
+            sensor=None if mode is None else {"output_size": mode.size, "bit_depth": mode.bit_depth},
             # the default is limited-range; JPEG is full-range BT.601
             colour_space=self._library.ColorSpace.Sycc(),
             transform=self._library.Transform(hflip=orientation.hflip, vflip=orientation.vflip),
@@ -144,24 +136,31 @@ class Picamera2Camera:
         try:
             self._picamera2.configure(wanted)
         except (RuntimeError, OSError) as error:
-            raise CameraError(f"{self._model} cannot be configured: {error}") from error
+            raise CameraError(
+                f"{self._model} cannot be configured ({error}); if memory is short, choose a smaller --size "
+                "or --sensor-mode"
+            ) from error
         granted = self._picamera2.camera_configuration()
-        self._check_main(granted["main"], size, asked=settings.size is not None)
-        self._size: tuple[int, int] = granted["main"]["size"]
-        self._left = orientation.after(_flips(granted["transform"]))
+        self._size = self._granted_size(granted["main"], size, asked=settings.size is not None)
+        self._left = orientation.after(self._granted_flips(granted["transform"]))
         self.period_s = self._granted_period_s(fps, asked=settings.fps is not None)
         self.name = f"{self._model} {self._size[0]}x{self._size[1]}"
         controls = controls_of(self._picamera2)
         asked = values_for(options.control, controls)
         if "AfMode" in controls:
-            asked = {"AfMode": self._library.continuous_autofocus, **asked}
+            # who sets the lens wants it to stay there
+            by_hand = "LensPosition" in asked
+            focus = self._library.manual_focus if by_hand else self._library.continuous_focus
+            asked = {"AfMode": focus, **asked}
         period_us = round(self.period_s * 1e6)
-        self._picamera2.set_controls({**asked, "FrameDurationLimits": (period_us, period_us)})
+        rate = {"FrameDurationLimits": (period_us, period_us)} if "FrameDurationLimits" in controls else {}
+        self._picamera2.set_controls({**asked, **rate})
         return asked
 
     def _sensor_mode(
         self, asked: tuple[int, int] | None, size: tuple[int, int], fps: float
     ) -> SensorMode | None:
+        self._view: float | None = None
         modes = sensor_modes(self._picamera2)
         if asked is not None:
             mode = mode_of_size(modes, asked, fps)
@@ -169,35 +168,54 @@ class Picamera2Camera:
             mode = full_view_mode(modes, size, fps)
         else:
             return None
-        shown = mode.shown(size)
-        _log.info("sensor mode %s, of which %.0f %% is in the picture", mode, 100 * shown)
+        self._view = round(part_of_view(mode, modes, size), 2)
+        _log.info("sensor mode %s: the picture shows %.0f %% of the view", mode, 100 * self._view)
+        if mode.shown(size) < _WHOLE:
+            width, height = size[0], round(size[0] * mode.size[1] / mode.size[0] / 2) * 2
+            _log.info("a picture of this shape cuts the sensor's off; --size %dx%d does not", width, height)
         return mode
 
-    def _check_main(self, main: Mapping[str, Any], size: tuple[int, int], *, asked: bool) -> None:
+    def _granted_size(
+        self, main: Mapping[str, Any], size: tuple[int, int], *, asked: bool
+    ) -> tuple[int, int]:
+        """Return the size that libcamera made of `size`."""
         if main["format"] != "YUV420":
             raise CameraChoiceError(
                 f"{self._model} gives {main['format']} and not YUV420; cameras like it (most USB cameras) "
                 "are not supported"
             )
-        if asked and main["size"] != size:
-            nearest = "{}x{}".format(*main["size"])
+        width, height = main["size"]
+        if asked and (width, height) != size:
+            nearest = f"{width}x{height}"
             raise CameraChoiceError(
                 f"{self._model} cannot give {size[0]}x{size[1]}; the nearest that it offers is {nearest}: "
-                f"choose --size {nearest}, or another of --list-cameras"
+                f"choose --size {nearest} or another"
             )
+        return width, height
+
+    def _granted_flips(self, transform: Any) -> Orientation:
+        if transform.transpose:
+            raise CameraChoiceError(
+                f"{self._model} is said to be mounted sideways (rotation in its device tree), which is not "
+                "supported; take that out of /boot/firmware/config.txt, and choose --rotate 90 or 270"
+            )
+        return Orientation(hflip=bool(transform.hflip), vflip=bool(transform.vflip))
 
     def _granted_period_s(self, fps: float, *, asked: bool) -> float:
         """Return the frame period at `fps`, or the nearest that the camera can do."""
-        least_us, most_us = self._picamera2.camera_controls["FrameDurationLimits"][:2]
-        period_s = min(max(1 / fps, least_us / 1e6), most_us / 1e6)
-        if asked and abs(period_s * fps - 1) > 0.01:
-            _log.warning(
+        limits_s = frame_period_limits_s(self._picamera2)
+        if limits_s is None:
+            return 1 / fps
+        period_s = min(max(1 / fps, limits_s[0]), limits_s[1])
+        if abs(period_s * fps - 1) > _RATE_ERROR:
+            _log.log(
+                logging.WARNING if asked else logging.INFO,
                 "%s gives %.4g frames a second here and not %g; another --sensor-mode or --size may",
                 self._model,
                 1 / period_s,
                 fps,
             )
-        return float(period_s)
+        return period_s
 
     def _start(self, encoder: str, quality: int) -> _Pictures:
         pictures: _Pictures
@@ -208,7 +226,7 @@ class Picamera2Camera:
         try:
             self._picamera2.start()
         except (RuntimeError, OSError) as error:
-            raise CameraError(f"{self._model} cannot be started: {error}") from error
+            raise CameraError(f"{self._model} cannot be started ({error}); check its cable") from error
         return pictures
 
     def _hardware_pictures(self, quality: int) -> HardwarePictures:
@@ -220,11 +238,12 @@ class Picamera2Camera:
             )
         if self._left:
             raise CameraChoiceError(
-                "--encoder hardware: its ready JPEGs cannot be turned by 90 or 270 degrees; leave out "
-                "--rotate or --encoder"
+                "--encoder hardware: its ready JPEGs cannot be turned any more, and the camera itself does "
+                "not turn them so; leave out --encoder, or --rotate and --flip"
             )
-        return HardwarePictures(self._library, self._picamera2, encoder_class(), quality=quality)
-
-
-def _flips(transform: Any) -> Orientation:
-    return Orientation(hflip=bool(transform.hflip), vflip=bool(transform.vflip))
+        try:
+            return HardwarePictures(self._library, self._picamera2, encoder_class(), quality=quality)
+        except (RuntimeError, OSError) as error:
+            raise CameraError(
+                f"the JPEG encoder {HARDWARE_ENCODER} cannot be started ({error}); leave out --encoder"
+            ) from error

@@ -7,12 +7,14 @@ What shapes it was measured with picamera2 0.3.38 on libcamera's virtual camera,
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from capture_proc.camera import NoCameraError
+from capture_proc.camera import CameraChoiceError, NoCameraError
 from capture_proc.camera_controls import Control
 from capture_proc.camera_list import CameraFacts
 from capture_proc.sensor_mode import SensorMode
@@ -20,6 +22,8 @@ from capture_proc.sensor_mode import SensorMode
 _log = logging.getLogger(__name__)
 
 HARDWARE_ENCODER = Path("/dev/video11")
+TUNING_VARIABLE = "LIBCAMERA_RPI_TUNING_FILE"
+_TUNING_FOLDERS = (Path("/usr/local/share/libcamera/ipa/rpi"), Path("/usr/share/libcamera/ipa/rpi"))
 
 
 class Library:
@@ -47,10 +51,13 @@ class Library:
         self.Output = Output
         self.Picamera2 = Picamera2
         self.Quality = Quality
+        self.platform = Picamera2.platform.name.lower()
+        """vc4 for Raspberry Pi 0 to 4, pisp for 5: the name of its folder of tunings."""
         self.SensorTimestamp = controls.SensorTimestamp
         self.Transform = Transform
         self.video_role = StreamRole.VideoRecording
-        self.continuous_autofocus = int(controls.AfModeEnum.Continuous)
+        self.manual_focus = int(controls.AfModeEnum.Manual)
+        self.continuous_focus = int(controls.AfModeEnum.Continuous)
         # on a Raspberry Pi 5 the same name is an encoder in software
         in_hardware = issubclass(MJPEGEncoder, V4L2Encoder) and HARDWARE_ENCODER.exists()
         self.hardware_encoder = MJPEGEncoder if in_hardware else None
@@ -67,32 +74,43 @@ def list_cameras(library: Any = None) -> list[CameraFacts]:
     for information in _connected(library):
         camera_id, model = information["Id"], information.get("Model", "camera")
         try:
-            picamera2 = opened(library, camera_id, tuning=None)
+            picamera2 = opened(library, camera_id)
         except NoCameraError as error:
             facts.append(CameraFacts(camera_id, model, fault=str(error)))
             continue
-        formats = picamera2.camera.generate_configuration([library.video_role]).at(0).formats
-        sizes = [formats.sizes(pixel_format) for pixel_format in formats.pixel_formats]
-        least_us, most_us = picamera2.camera_controls["FrameDurationLimits"][:2]
-        facts.append(
-            CameraFacts(
-                camera_id,
-                model,
-                sizes=sorted({(size.width, size.height) for of_format in sizes for size in of_format}),
-                fps=(1e6 / most_us, 1e6 / least_us),
-                modes=sensor_modes(picamera2),
-                controls=controls_of(picamera2),
-            )
-        )
-        picamera2.close()
+        try:
+            facts.append(_facts(library, picamera2, camera_id, model))
+        finally:
+            picamera2.close()
     return facts
+
+
+def _facts(library: Any, picamera2: Any, camera_id: str, model: str) -> CameraFacts:
+    formats = picamera2.camera.generate_configuration([library.video_role]).at(0).formats
+    ranges = [formats.range(pixel_format) for pixel_format in formats.pixel_formats]
+    modes = sensor_modes(picamera2)
+    # before a sensor's mode is chosen libcamera tells constants, and not what the module can do
+    limits_s = None if modes else frame_period_limits_s(picamera2)
+    return CameraFacts(
+        camera_id,
+        model,
+        least_px=min((of_one.min.width, of_one.min.height) for of_one in ranges),
+        most_px=max((of_one.max.width, of_one.max.height) for of_one in ranges),
+        fps=None if limits_s is None else (1 / limits_s[1], 1 / limits_s[0]),
+        modes=modes,
+        controls=controls_of(picamera2),
+    )
 
 
 def _connected(library: Any) -> list[dict[str, Any]]:
     cameras: list[dict[str, Any]] = library.Picamera2.global_camera_info()
     if not cameras:
+        tuning = os.environ.get(TUNING_VARIABLE)
+        cure = (
+            f"the --tuning-file {tuning}, or the cable at both ends" if tuning else "the cable at both ends"
+        )
         raise NoCameraError(
-            "libcamera finds no camera; check the cable at both ends, then type: rpicam-hello --list-cameras"
+            f"libcamera finds no camera; check {cure}, then type: rpicam-hello --list-cameras"
         )
     return cameras
 
@@ -101,19 +119,22 @@ def chosen(library: Any, camera_id: str) -> dict[str, Any]:
     """Return what Picamera2 tells of the camera with this Id, or of the first one for no Id.
 
     Raises:
-        NoCameraError: it is not connected.
+        NoCameraError: it is not connected; without an Id, none but USB cameras are.
     """
     cameras = _connected(library)
-    if not camera_id:
-        return cameras[0]
-    found = [camera for camera in cameras if camera["Id"] == camera_id]
+    there_are = ", ".join(camera["Id"] for camera in cameras)
+    if camera_id:
+        found = [camera for camera in cameras if camera["Id"] == camera_id]
+    else:
+        # one that is plugged in while the robot's own is loose must not end the service as unsuitable
+        found = [camera for camera in cameras if "/usb" not in camera["Id"]]
     if not found:
-        there_are = ", ".join(camera["Id"] for camera in cameras)
-        raise NoCameraError(f"no camera has the Id {camera_id}; connected: {there_are}")
+        missing = f"no camera has the Id {camera_id}" if camera_id else "there are only USB cameras"
+        raise NoCameraError(f"{missing}; connected: {there_are}")
     return found[0]
 
 
-def opened(library: Any, camera_id: str, tuning: dict[str, Any] | None) -> Any:
+def opened(library: Any, camera_id: str) -> Any:
     """Open a camera. Picamera2 is told its place in the list, which changes with what is plugged in.
 
     Raises:
@@ -121,16 +142,40 @@ def opened(library: Any, camera_id: str, tuning: dict[str, Any] | None) -> Any:
     """
     ids = [camera["Id"] for camera in library.Picamera2.global_camera_info()]
     try:
-        picamera2 = library.Picamera2(ids.index(camera_id), tuning=tuning)
+        picamera2 = library.Picamera2(ids.index(camera_id), tuning=os.environ.get(TUNING_VARIABLE))
     except (RuntimeError, IndexError, ValueError) as error:
         why = error.__cause__ or error
         cure = "end the program that holds it" if "busy" in str(why) else "check its cable"
-        cure += "" if tuning is None else " and the --tuning-file"
         raise NoCameraError(f"the camera {camera_id} cannot be opened ({why}); {cure}") from error
     if picamera2.camera.id != camera_id:
         picamera2.close()
         raise NoCameraError(f"the cameras changed while {camera_id} was opened")
     return picamera2
+
+
+def use_tuning(library: Any, name: str) -> None:
+    """Let libcamera read a tuning, by its path or by a name of libcamera's own, for all its cameras.
+
+    It does so when it first looks for cameras, and not when one is opened
+    (https://github.com/raspberrypi/picamera2/issues/1103), so this comes before anything else.
+
+    Raises:
+        CameraChoiceError: there is no such file, or it is no tuning.
+    """
+    places = [Path(name), *(folder / library.platform / name for folder in _TUNING_FOLDERS)]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise CameraChoiceError(
+            f"--tuning-file {name}: no such file here, nor in {_TUNING_FOLDERS[-1] / library.platform}; "
+            "check its name"
+        )
+    try:
+        json.loads(found.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CameraChoiceError(
+            f"--tuning-file {name}: expected a tuning of libcamera in JSON ({error})"
+        ) from error
+    os.environ[TUNING_VARIABLE] = str(found.absolute())
 
 
 def sensor_modes(picamera2: Any) -> list[SensorMode]:
@@ -142,7 +187,7 @@ def sensor_modes(picamera2: Any) -> list[SensorMode]:
     try:
         modes = picamera2.sensor_modes
     except (OSError, RuntimeError) as error:
-        modes = picamera2.sensor_modes
+        modes = picamera2.sensor_modes_
         _log.warning("only %d of the sensor's modes could be read: %s", len(modes), error)
     return [
         SensorMode(mode["size"], mode["bit_depth"], mode["fps"], tuple(mode["crop_limits"]))
@@ -151,26 +196,44 @@ def sensor_modes(picamera2: Any) -> list[SensorMode]:
     ]
 
 
+def frame_period_limits_s(picamera2: Any) -> tuple[float, float] | None:
+    """Return the least and the most time from frame to frame; None where the camera tells none (USB)."""
+    limits = picamera2.camera_controls.get("FrameDurationLimits")
+    return None if limits is None else (limits[0] / 1e6, limits[1] / 1e6)
+
+
 def controls_of(picamera2: Any) -> dict[str, Control]:
     """Return the controls that the camera advertises in its present configuration."""
     found = {}
     for name, (control, information) in picamera2.camera_ctrl_info.items():
         least, most, _ = picamera2.camera_controls[name]
         names = {
-            text.removeprefix(name): value
-            for value, text in _names(control).items()
+            text: value
+            for value, text in short_names(_enumerators(control)).items()
             if least <= value <= most and value in (information.values or [value])
         }
         found[name] = Control(least, most, names, _count(control))
     return found
 
 
-def _names(control: Any) -> dict[int, str]:
+def short_names(enumerators: Mapping[int, str]) -> dict[int, str]:
+    """Return the names of a control's values without what all begin with: FlickerOff is Off."""
+    texts = enumerators.values()
+    shortest = min(texts, key=len, default="")
+    for end in range(len(shortest) - 1, 0, -1):
+        if all(text.startswith(shortest[:end]) and text[end].isupper() for text in texts):
+            return {value: text[end:] for value, text in enumerators.items()}
+    return dict(enumerators)
+
+
+def _enumerators(control: Any) -> dict[int, str]:
     return dict(control.enumerators()) if hasattr(control, "enumerators") else {}  # libcamera 0.4 has none
 
 
 def _count(control: Any) -> int | None:
-    if not getattr(control, "isArray", False):
+    if not hasattr(control, "isArray"):
+        return None
+    if not control.isArray:
         return 1
     fixed = control.size < 1 << 16  # libcamera says the largest number for a span of any length
     return int(control.size) if fixed else None

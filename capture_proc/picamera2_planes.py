@@ -26,7 +26,7 @@ class PlanePictures:
         self, library: Any, picamera2: Any, size: tuple[int, int], period_s: float, left: Orientation
     ) -> None:
         self.metadata: Mapping[str, Any] = {}
-        """What the camera told with a picture, at most a second ago."""
+        """What the camera told with one of its last pictures."""
         self._library = library
         self._picamera2 = picamera2
         self._size = size
@@ -64,7 +64,7 @@ class PlanePictures:
         except TimeoutError:
             # the job would stay queued, and swallow the next frame unreleased
             self._picamera2.cancel_all_and_flush()
-        with suppress(CancelledError):
+        with suppress(CancelledError, TimeoutError):
             # it was done at the last moment: its request must not be lost
             return self._picamera2.wait(job, timeout=_LATE_S)
         return None

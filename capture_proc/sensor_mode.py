@@ -12,6 +12,11 @@ from dataclasses import dataclass
 
 from capture_proc.camera import CameraChoiceError
 
+_FULL = 0.98
+"""A mode with a larger part of the view than this counts as showing all: some lose a few rows."""
+_RATE_ERROR = 0.01
+"""29.97 frames a second are as good as 30."""
+
 
 @dataclass(frozen=True, slots=True)
 class SensorMode:
@@ -53,14 +58,14 @@ def full_view_mode(modes: Sequence[SensorMode], size: tuple[int, int], fps: floa
     That is the smallest that is fast and large enough. Where there is none, the rate counts more than
     the size, for an enlarged picture is blurred and a slow one is late.
     """
-    widest = max(modes, key=_view)
-    candidates = [mode for mode in modes if _view(mode) == _view(widest)]
+    widest_px = max(_certain_view_px(mode) for mode in modes)
+    candidates = [mode for mode in modes if _certain_view_px(mode) >= _FULL * widest_px]
 
     def preference(mode: SensorMode) -> tuple[float, bool, int, int]:
         area_px = mode.size[0] * mode.size[1]
         large_enough = mode.holds(size)
         return (
-            min(mode.fps, fps),
+            min(mode.fps * (1 + _RATE_ERROR), fps),
             large_enough,
             -area_px if large_enough else area_px,
             mode.bit_depth,
@@ -69,13 +74,19 @@ def full_view_mode(modes: Sequence[SensorMode], size: tuple[int, int], fps: floa
     return max(candidates, key=preference)
 
 
-def _view(mode: SensorMode) -> tuple[int, int]:
-    """Rank the view. A driver has told of a part of it with the size of the whole, but lower down.
+def part_of_view(mode: SensorMode, modes: Sequence[SensorMode], size: tuple[int, int]) -> float:
+    """Return how much of all that the sensor can see, from 0 to 1, a picture of `size` in a mode shows."""
+    return mode.view_px / max(other.view_px for other in modes) * mode.shown(size)
 
+
+def _certain_view_px(mode: SensorMode) -> int:
+    """Return the area that the mode shows for certain.
+
+    A driver has told of a part with the size of the whole, lower down, and so beyond the sensor's edge:
     https://github.com/raspberrypi/linux/issues/7321
     """
     x, y, width, height = mode.crop_px
-    return width * height, -(x + y)
+    return (width - x) * (height - y)
 
 
 def mode_of_size(modes: Sequence[SensorMode], size: tuple[int, int], fps: float) -> SensorMode:
@@ -90,4 +101,4 @@ def mode_of_size(modes: Sequence[SensorMode], size: tuple[int, int], fps: float)
         raise CameraChoiceError(
             f"--sensor-mode {size[0]}x{size[1]}: the sensor has {there_are}; choose one of these or auto"
         )
-    return max(found, key=lambda mode: (min(mode.fps, fps), mode.bit_depth))
+    return max(found, key=lambda mode: (min(mode.fps * (1 + _RATE_ERROR), fps), mode.bit_depth))

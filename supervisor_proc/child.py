@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from proc_start.tether import SUPERVISOR_PID
 from supervisor_proc.restart_policy import Action, Limits, RestartPolicy, State
@@ -32,9 +32,9 @@ _EXIT_CODES = {
 }
 
 
-def run(name: str, arguments: Sequence[str]) -> int:
-    """Run `python -m <name>_proc ARGUMENTS` to its end; return its exit code."""
-    return subprocess.run(_command(name, arguments), env=_environment(), check=False).returncode
+def become(name: str, arguments: Sequence[str]) -> NoReturn:
+    """Let `python -m <name>_proc ARGUMENTS` take the place of this process."""
+    os.execve(sys.executable, _command(name, arguments), _environment())
 
 
 def _command(name: str, arguments: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -112,22 +113,27 @@ class FakePicamera2Library:
     LATE = "late"
 
     script: list[Any] = field(default_factory=list)
-    ids: list[str] = field(default_factory=lambda: ["/base/imx708", "/base/usb/uvc"])
+    ids: list[str] = field(default_factory=lambda: ["/base/imx708", "/base/imx219", "/base/usb/uvc"])
     modes: list[dict[str, Any]] = field(default_factory=list)
     controls: dict[str, tuple[Any, Any, Any]] = field(
         default_factory=lambda: {"FrameDurationLimits": (10_000, 1_000_000, None)}
     )
+    names: dict[str, dict[int, str]] = field(default_factory=dict)
     pixel_format: str = "YUV420"
     refused_flips: bool = False
+    mounted_sideways: bool = False
     modes_error: Exception | None = None
     flushes: int = 0
     closed: bool = False
     tuning: object = None
+    tuning_at_first_look: str | None = "not looked yet"
     configured: dict[str, Any] = field(default_factory=dict)
     controls_set: dict[str, Any] = field(default_factory=dict)
 
-    continuous_autofocus = 2
+    manual_focus, continuous_focus = 0, 2
     hardware_encoder = None
+    platform = "vc4"
+    video_role = "video"
     SensorTimestamp = "SensorTimestamp"
     ColorSpace = SimpleNamespace(Sycc=lambda: "sYCC")
 
@@ -150,18 +156,24 @@ class _FakePicamera2Class:
         self._library = library
 
     def global_camera_info(self) -> list[dict[str, Any]]:
+        if self._library.tuning_at_first_look == "not looked yet":
+            self._library.tuning_at_first_look = os.environ.get("LIBCAMERA_RPI_TUNING_FILE")
         # libcamera's own numbers run in another order than Picamera2's list
         ids = self._library.ids
         return [{"Num": len(ids) - 1 - at, "Id": own_id, "Model": "imx708"} for at, own_id in enumerate(ids)]
 
-    def load_tuning_file(self, name: str) -> dict[str, Any]:
-        if name != "imx708_noir.json":
-            raise RuntimeError("Tuning file not found")
-        return {"version": 2.0}
-
     def __call__(self, place: int, tuning: object) -> _FakePicamera2:
         self._library.tuning = tuning
         return _FakePicamera2(self._library, self._library.ids[place])
+
+
+def _control_id(names: dict[int, str]) -> Any:
+    return SimpleNamespace(isArray=False, enumerators=lambda: names)
+
+
+def _range(least: tuple[int, int], most: tuple[int, int]) -> Any:
+    sizes = (SimpleNamespace(width=width, height=height) for width, height in (least, most))
+    return SimpleNamespace(**dict(zip(("min", "max"), sizes, strict=True)))
 
 
 class _FakePicamera2:
@@ -169,17 +181,20 @@ class _FakePicamera2:
         self._library = library
         self._granted: dict[str, Any] = {}
         self._script = iter(library.script)
-        self.camera = SimpleNamespace(id=camera_id)
-        self.camera_controls = library.controls
+        formats = SimpleNamespace(pixel_formats=["YUV420"], range=lambda _: _range((64, 64), (4608, 2592)))
+        configuration = SimpleNamespace(at=lambda _: SimpleNamespace(formats=formats))
+        self.camera = SimpleNamespace(id=camera_id, generate_configuration=lambda _: configuration)
+        self.camera_controls = {} if "usb" in camera_id else library.controls
         self.camera_ctrl_info = {
-            name: (SimpleNamespace(isArray=False), SimpleNamespace(values=[])) for name in library.controls
+            name: (_control_id(library.names.get(name, {})), SimpleNamespace(values=[]))
+            for name in self.camera_controls
         }
+        self.sensor_modes_ = library.modes
 
     @property
     def sensor_modes(self) -> list[dict[str, Any]]:
-        error, self._library.modes_error = self._library.modes_error, None
-        if error:
-            raise error
+        if self._library.modes_error:
+            raise self._library.modes_error
         return self._library.modes
 
     def create_video_configuration(self, **wanted: Any) -> dict[str, Any]:
@@ -188,9 +203,13 @@ class _FakePicamera2:
     def configure(self, wanted: dict[str, Any]) -> None:
         self._library.configured = wanted
         transform = SimpleNamespace(hflip=False, vflip=False)
+        if not self._library.refused_flips:
+            transform = SimpleNamespace(**vars(wanted["transform"]))
+        transform.transpose = self._library.mounted_sideways
         self._granted = {
             "main": {"size": wanted["main"]["size"], "format": self._library.pixel_format},
-            "transform": transform if self._library.refused_flips else wanted["transform"],
+            "transform": transform,
+            "sensor": wanted["sensor"],
         }
 
     def camera_configuration(self) -> dict[str, Any]:

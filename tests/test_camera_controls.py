@@ -16,6 +16,7 @@ CONTROLS = {
     "Brightness": Control(-1.0, 1.0),
     "ColourGains": Control(0.0, 32.0, count=2),
     "ScalerCrop": Control((0, 0, 64, 64), (0, 0, 4608, 2592)),
+    "SensorId": Control(None, None),
     "AfWindows": Control((0, 0, 0, 0), (65535, 65535, 65535, 65535), count=None),
 }
 
@@ -51,9 +52,12 @@ def test_values_are_read_as_the_camera_takes_them(name: str, text: str, value: o
         ("ExposureTime", "12000000", "ExposureTime expects 75 to 11000000; '12000000' came"),
         ("ExposureTime", "fast", "ExposureTime expects 75 to 11000000; 'fast' came"),
         ("Brightness", "nan", r"Brightness expects -1.0 to 1.0; 'nan' came"),
-        ("ColourGains", "1.5", "ColourGains expects 2 values separated by commas; '1.5' came"),
-        ("ColourGains", "1,99", r"ColourGains expects 0.0 to 32.0 \(separated by commas\); '1,99' came"),
-        ("ScalerCrop", "0,0,1", "ScalerCrop expects 4 values separated by commas; '0,0,1' came"),
+        ("ColourGains", "1.5", "ColourGains expects 2 values separated by commas, 0.0 to 32.0; '1.5' came"),
+        ("ColourGains", "1,99", "ColourGains expects 2 values separated by commas, 0.0 to 32.0; '1,99'"),
+        ("ScalerCrop", "0,0,1", "ScalerCrop expects x,y,width,height within 0,0,4608,2592; '0,0,1' came"),
+        ("ScalerCrop", "0,0,-5,-5", "ScalerCrop expects x,y,width,height within 0,0,4608,2592; '0,0,-5"),
+        ("ScalerCrop", "9,0,4608,9", "ScalerCrop expects x,y,width,height within 0,0,4608,2592; '9,0"),
+        ("SensorId", "1", "SensorId expects nothing, for it cannot be set here; '1' came"),
         ("FrameDurationLimits", "1,2", "FrameDurationLimits: use --fps instead"),
         ("AfMod", "1", "AfMod: this camera has no such control; did you mean AfMode?"),
         ("Zoom", "1", "Zoom: this camera has no such control; --list-cameras lists what it has"),

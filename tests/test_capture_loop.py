@@ -71,6 +71,14 @@ def test_the_first_frame_is_given_more_time() -> None:
     assert rig.run_to_the_stall() == "fake camera: no new frame for 10 s since it was opened"
 
 
+def test_pictures_that_never_came_here_are_counted_by_the_cameras_own_numbers() -> None:
+    pictures = [Picture(rgb(), 1000 * 10**9 + n, number=n) for n in (7, 8, 12, 13)]
+    rig = Rig(*pictures, None, None, None, None)
+    rig.run_to_the_stall()
+    assert rig.reports[-1]["dropped"] == {"missed": 3}
+    assert len(rig.frames) == 4
+
+
 def test_a_picture_that_comes_again_is_no_frame_and_no_progress() -> None:
     """A wedged camera can hand out the same buffer for ever."""
     same = Picture(rgb(), 1000 * 10**9)

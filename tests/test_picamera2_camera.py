@@ -16,6 +16,7 @@ from capture_proc.camera import CameraChoiceError, CameraSettings, NoCameraError
 from capture_proc.options import ControlOrder, Picamera2Options
 from capture_proc.orientation import Orientation
 from capture_proc.picamera2_camera import Picamera2Camera
+from capture_proc.picamera2_library import list_cameras
 from capture_proc.picamera2_planes import yuv420_planes
 from tests.fakes import FakePicamera2Library, FakeRequest
 
@@ -116,6 +117,16 @@ def test_the_whole_view_is_shown_unless_another_mode_is_asked_for() -> None:
     assert library.closed
 
 
+def test_what_is_cut_off_is_told_with_its_cure(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    library = FakePicamera2Library(modes=IMX708)
+    opened(library, CameraSettings((640, 480)))
+    assert "sensor mode 2304x1296: the picture shows 75 % of the view" in caplog.text
+    assert "--size 640x360 does not" in caplog.text
+    narrow = opened(library, CameraSettings((1280, 720)), sensor_mode=(1536, 864))
+    assert narrow.granted["view"] == 0.44, "the whole of a mode that is itself a part"
+
+
 def test_modes_that_could_not_be_read_are_done_without(caplog: pytest.LogCaptureFixture) -> None:
     """A Zero 2 W has not the memory for the largest mode of the HQ camera."""
     library = FakePicamera2Library(modes=IMX708[:2], modes_error=OSError(12, "Cannot allocate memory"))
@@ -131,17 +142,21 @@ def test_autofocus_is_continuous_where_there_is_one_unless_said_otherwise() -> N
     library.controls["AfMode"] = (0, 2, 0)
     opened(library)
     assert library.controls_set["AfMode"] == 2
-    opened(library, control=(ControlOrder("AfMode", "0"),))
-    assert library.controls_set["AfMode"] == 0
+    opened(library, control=(ControlOrder("AfMode", "1"),))
+    assert library.controls_set["AfMode"] == 1
+    library.controls["LensPosition"] = (0.0, 32.0, 1.0)
+    opened(library, control=(ControlOrder("LensPosition", "2"),))
+    assert library.controls_set["AfMode"] == 0, "a lens that is set stays where it is"
 
 
 def test_the_controls_that_were_granted_are_read_back() -> None:
-    library = FakePicamera2Library([FakeRequest(_buffer(), 1, ExposureTime=9987)])
+    library = FakePicamera2Library([FakeRequest(_buffer(), 1, ExposureTime=9987, FrameDuration=50_025)])
     library.controls["ExposureTime"] = (75, 11_000_000, None)
     camera = opened(library, control=(ControlOrder("ExposureTime", "10000"),))
     assert camera.granted["controls"] == {"ExposureTime": {"asked": 10000, "granted": None}}
     camera.next_picture(0.1)
     assert camera.granted["controls"] == {"ExposureTime": {"asked": 10000, "granted": 9987}}
+    assert camera.granted["fps"] == 19.99
     assert library.controls_set == {"ExposureTime": 10000, "FrameDurationLimits": (50000, 50000)}
 
 
@@ -159,22 +174,71 @@ def test_flips_that_the_camera_does_not_do_are_done_here() -> None:
     assert library.configured["transform"].hflip
 
 
-def test_the_tuning_is_read_from_a_path_or_is_libcameras_own(tmp_path: Path) -> None:
-    library = FakePicamera2Library()
-    opened(library, tuning_file="imx708_noir.json")
-    assert library.tuning == {"version": 2.0}
+@pytest.fixture
+def no_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the tuning of another test: libcamera is told by the environment."""
+    monkeypatch.setenv("LIBCAMERA_RPI_TUNING_FILE", "")
+    monkeypatch.delenv("LIBCAMERA_RPI_TUNING_FILE")
+
+
+@pytest.mark.usefixtures("no_tuning")
+def test_the_tuning_is_told_before_libcamera_looks_for_cameras(tmp_path: Path) -> None:
+    """It is read when cameras are looked for: told later, as Picamera2 does it, it changes nothing."""
     own = tmp_path / "mine.json"
-    own.write_text('{"version": 3}')
+    own.write_text('{"version": 2.0}')
+    library = FakePicamera2Library()
     opened(library, tuning_file=str(own))
-    assert library.tuning == {"version": 3}
+    assert library.tuning_at_first_look == library.tuning == str(own)
+
+
+@pytest.mark.usefixtures("no_tuning")
+def test_a_tuning_that_makes_the_camera_vanish_is_named(tmp_path: Path) -> None:
+    own = tmp_path / "mine.json"
+    own.write_text("{}")
+    with pytest.raises(
+        NoCameraError, match=r"finds no camera; check the --tuning-file .*/mine\.json, or the"
+    ):
+        opened(FakePicamera2Library(ids=[]), tuning_file=str(own))
+
+
+def test_a_usb_camera_is_not_taken_for_the_robots_own() -> None:
+    """One that is plugged in while the ribbon cable is loose must not end the service as unsuitable."""
+    with pytest.raises(NoCameraError, match="there are only USB cameras; connected: /base/usb/uvc"):
+        opened(FakePicamera2Library(ids=["/base/usb/uvc"]))
+
+
+def test_a_camera_that_tells_no_rates_is_listed_with_the_others() -> None:
+    listed = list_cameras(FakePicamera2Library(modes=IMX708))
+    assert [camera.camera_id for camera in listed] == ["/base/imx708", "/base/imx219", "/base/usb/uvc"]
+    assert [camera.fault for camera in listed] == [None, None, None]
+    assert {camera.fps for camera in listed} == {None}, "the modes tell the rates"
+    assert list_cameras(FakePicamera2Library())[0].fps == (1.0, 100.0)
+
+
+def test_a_camera_said_to_be_mounted_sideways_is_refused() -> None:
+    """libcamera would grant a picture that lies on its side, and call it what was asked for."""
+    with pytest.raises(
+        CameraChoiceError, match=r"mounted sideways .*; take that out of .*config.txt, and choose"
+    ):
+        opened(FakePicamera2Library(mounted_sideways=True))
+
+
+def test_named_values_are_those_of_libcamera() -> None:
+    """Their names in libcamera begin with the control's own name, or with another."""
+    library = FakePicamera2Library()
+    library.controls["AeFlickerMode"] = (0, 1, 0)
+    library.names["AeFlickerMode"] = {0: "FlickerOff", 1: "FlickerManual", 2: "FlickerAuto"}
+    opened(library, control=(ControlOrder("AeFlickerMode", "Manual"),))
+    assert library.controls_set["AeFlickerMode"] == 1
+    with pytest.raises(CameraChoiceError, match=r"expects Off \(0\) or Manual \(1\); 'Auto' came"):
+        opened(library, control=(ControlOrder("AeFlickerMode", "Auto"),))
 
 
 def test_a_camera_is_opened_by_its_id_and_full_range_colours_are_asked_for() -> None:
     library = FakePicamera2Library()
-    camera = Picamera2Camera(
-        CameraSettings(SIZE), Picamera2Options(), camera_id="/base/usb/uvc", library=library
-    )
-    assert camera.granted["id"] == "/base/usb/uvc"
+    options = Picamera2Options()
+    camera = Picamera2Camera(CameraSettings(SIZE), options, camera_id="/base/imx219", library=library)
+    assert camera.granted["id"] == "/base/imx219"
     assert library.configured["colour_space"] == "sYCC"
     assert library.configured["raw"] is None
 

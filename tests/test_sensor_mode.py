@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from capture_proc.camera import CameraChoiceError
-from capture_proc.sensor_mode import SensorMode, full_view_mode, mode_of_size
+from capture_proc.sensor_mode import SensorMode, full_view_mode, mode_of_size, part_of_view
 
 FULL_219, FULL_477 = (0, 0, 3280, 2464), (0, 0, 4056, 3040)
 
@@ -78,6 +78,19 @@ def test_a_mode_that_the_sensor_has_not_is_told_with_those_it_has() -> None:
         CameraChoiceError, match="the sensor has 640x480, 1640x1232, 1920x1080, 3280x2464; choose"
     ):
         mode_of_size(MODULES["v2"], (800, 600), 20)
+
+
+def test_modes_that_lose_a_few_rows_show_everything_too() -> None:
+    """Else a large slow mode would be all that is left of a sensor."""
+    fast = SensorMode((2312, 1736), 10, 29.97, (16, 8, 4624, 3472))
+    slow = SensorMode((4656, 3496), 10, 9.0, (0, 0, 4656, 3496))
+    assert full_view_mode([fast, slow], (640, 480), 30) is fast
+
+
+def test_the_part_of_the_view_counts_the_modes_crop_and_the_pictures_shape() -> None:
+    modes = MODULES["v2"]
+    assert part_of_view(modes[0], modes, (640, 480)) == pytest.approx(0.152, abs=0.001)
+    assert part_of_view(modes[1], modes, (1280, 720)) == pytest.approx(0.749, abs=0.001)
 
 
 def test_a_picture_of_another_shape_shows_less() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 import signal
+import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,15 @@ def all_see_a_new_frame(audience: Audience) -> bool:
     )
 
 
+def assert_flat(measured: Sequence[tuple[int, float]]) -> None:
+    """Fail if a process's (descriptors, resident MB), measured ten times, grew.
+
+    A connection that asks for the status comes and goes, and so do freed pages: medians count.
+    """
+    for figures, growth in zip(zip(*measured, strict=True), (0, 2), strict=True):
+        assert statistics.median(figures[-3:]) - statistics.median(figures[:3]) <= growth, figures
+
+
 @pytest.mark.parametrize("kind", ["stall", "wedge"])
 def test_viewers_stay_while_a_stalled_sensor_is_restarted(cameras: VirtualCameras, kind: str) -> None:
     """`wedge` hangs while the camera is closed as well; Picamera2 would wait for that for ever."""
@@ -74,7 +85,8 @@ def test_viewers_stay_while_a_stalled_sensor_is_restarted(cameras: VirtualCamera
         assert service.status()["supervisor"]["capture"]["last_reason"] == STALLED
         assert ended_s > STALL_S - 0.2, "it was given its time"
         assert "no new frame for 2 s after" in service.log
-        assert ("the camera did not close within 0.5 s" in service.log) == (kind == "wedge")
+        if kind == "wedge":
+            assert "the camera did not close within 0.5 s" in service.log
 
 
 def test_a_sensor_that_stalls_at_its_start_is_restarted(cameras: VirtualCameras) -> None:
@@ -108,11 +120,9 @@ def test_ten_stalls_leave_nothing_behind(cameras: VirtualCameras) -> None:
                 os.kill(service.pid, signal.SIGUSR1)  # spares the wait, which doubles each time
             assert all_see_a_new_frame(audience)
             audience.check()
-        first, last = measured[1], measured[-1]
-        assert last[0] == first[0], "processes"
-        for (descriptors, mb), (descriptors_before, mb_before) in zip(last[1], first[1], strict=True):
-            assert descriptors == descriptors_before
-            assert mb - mb_before < 2
+        assert len({processes for processes, _ in measured}) == 1, measured
+        for ours in zip(*(left for _, left in measured), strict=True):
+            assert_flat(ours)
     assert in_shared_memory(service.instance) == []
 
 
@@ -121,13 +131,12 @@ def test_ten_short_stalls_lose_no_buffer(cameras: VirtualCameras) -> None:
     with cameras.ringcast("--camera=picamera2", "--fps=30", "--stall-timeout-s=10") as service:
         service.ready()
         pid = service.capture_pid()
-        before: list[tuple[int, float]] = []
+        measured = []
         for _ in range(10):
             cameras.fault(STREET, "stall")
             eventually(lambda: frame(service)["age_ms"] > 700, 5, "a stall of several time limits")
             cameras.mend(STREET)
             wait_for_frames(service, 10)
-            before.append((open_descriptors(pid), resident_mb(pid)))
-        assert {descriptors for descriptors, _ in before} == {before[0][0]}
-        assert before[-1][1] - before[0][1] < 2, before
+            measured.append((open_descriptors(pid), resident_mb(pid)))
+        assert_flat(measured)
         assert service.status()["supervisor"]["capture"]["restarts"] == {}

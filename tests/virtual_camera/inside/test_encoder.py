@@ -70,7 +70,7 @@ def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
 
 def test_ready_jpegs_are_not_turned_by_a_quarter() -> None:
     orientation = Orientation.of(90, "none")
-    with pytest.raises(CameraChoiceError, match="its ready JPEGs cannot be turned by 90 or 270 degrees"):
+    with pytest.raises(CameraChoiceError, match="its ready JPEGs cannot be turned any more"):
         Picamera2Camera(
             CameraSettings(),
             Picamera2Options(encoder="hardware"),

@@ -52,6 +52,8 @@ _BOARD_S = 1.0
 _PAUSE_S = 1.0
 _STOP_S = 8.0
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_OPENING_S = 10.0
+"""How long a camera may take to be opened."""
 _FIRST_FRAME_S, _FIRST_BOARD_S, _SERVER_BOARD_S = 20.0, 10.0, 5.0
 _SUPERVISORS_MARGIN_S = 1.0
 """The capture process ends by itself at the stall limit; so much later it is taken for hung."""
@@ -133,7 +135,7 @@ class Supervisor:
             capture_arguments,
             descriptors=memory.for_capture(),
             progress=lambda: self._frames.publishes,
-            limits=Limits(_FIRST_FRAME_S, stall_timeout_s + _SUPERVISORS_MARGIN_S),
+            limits=_capture_limits(stall_timeout_s),
             now_s=now_s,
             hopeless=self._is_hopeless,
         )
@@ -202,8 +204,7 @@ class Supervisor:
         """Take the stall limit from capture's board: it follows from the footage's own frame rate."""
         told = self._capture_board.read()
         if told is not None:
-            limit_s = told.status["stall_timeout_s"] + _SUPERVISORS_MARGIN_S
-            self._capture.policy.limits.progress_s = limit_s
+            self._capture.policy.limits = _capture_limits(told.status["stall_timeout_s"])
 
     def _is_hopeless(self, exit_code: int) -> bool:
         """A wrong option is not tried again; a camera that once gave a frame always is."""
@@ -231,6 +232,12 @@ class Supervisor:
             self._board.write(status)
             self._told_on_board = status
             self._board_due_s = now_s + _BOARD_S
+
+
+def _capture_limits(stall_timeout_s: float) -> Limits:
+    """Return the deadlines of a capture process that ends by itself at its stall limit."""
+    first_frame_s = max(_FIRST_FRAME_S, stall_timeout_s + _OPENING_S)
+    return Limits(first_frame_s, stall_timeout_s + _SUPERVISORS_MARGIN_S)
 
 
 def _signals_as_bytes() -> int:

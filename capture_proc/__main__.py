@@ -73,7 +73,8 @@ def main() -> int:
     of_picamera2 = line.table(Picamera2Options)
     try:
         if of_picamera2.list_cameras:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            for number in (signal.SIGINT, signal.SIGPIPE):
+                signal.signal(number, signal.SIG_DFL)
             print(camera_list(list_cameras()))
             return os.EX_OK
         tie_to_supervisor(filter(None, (given.frames_fd, given.board_fd, given.doorbell_fd)))

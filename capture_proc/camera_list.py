@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -33,7 +34,7 @@ def camera_list(cameras: Iterable[CameraFacts]) -> str:
 
 
 def _lines(camera: CameraFacts) -> Iterable[str]:
-    yield f"{camera.model}: --camera picamera2:{camera.camera_id}"
+    yield f"{camera.model}: --camera {shlex.quote(f'picamera2:{camera.camera_id}')}"
     if camera.fault is not None:
         yield f"  {camera.fault}"
         return

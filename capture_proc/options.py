@@ -20,7 +20,7 @@ DEFAULT_QUALITY = 80
 def _camera(text: str) -> str:
     # os.path's exists() is False for a path that may not be looked at, where pathlib's raises
     known = text in ("auto", "picamera2", "pattern") or os.path.exists(text)  # noqa: PTH110
-    known = known or re.fullmatch(r"picamera2:\S+", text) is not None
+    known = known or re.fullmatch(r"picamera2:\S(.*\S)?", text) is not None
     if not known and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
         raise ValueError(text)
     return text

@@ -185,12 +185,13 @@ class Picamera2Camera:
                 "are not supported"
             )
         width, height = main["size"]
-        if asked and (width, height) != size:
-            nearest = f"{width}x{height}"
-            raise CameraChoiceError(
-                f"{self._model} cannot give {size[0]}x{size[1]}; the nearest that it offers is {nearest}: "
-                f"choose --size {nearest} or another"
+        if (width, height) != size:
+            cannot = (
+                f"{self._model} cannot give {size[0]}x{size[1]}; libcamera offers {width}x{height} instead"
             )
+            if asked:
+                raise CameraChoiceError(f"{cannot}: choose --size {width}x{height} or another")
+            _log.info("%s, which is taken", cannot)
         return width, height
 
     def _granted_flips(self, transform: Any) -> Orientation:

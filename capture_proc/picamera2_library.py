@@ -170,11 +170,15 @@ def use_tuning(library: Any, name: str) -> None:
             "check its name"
         )
     try:
-        json.loads(found.read_bytes())
-    except (OSError, ValueError) as error:
+        tuning = json.loads(found.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
         raise CameraChoiceError(
             f"--tuning-file {name}: expected a tuning of libcamera in JSON ({error})"
         ) from error
+    if not isinstance(tuning, dict):
+        raise CameraChoiceError(
+            f"--tuning-file {name}: expected a tuning of libcamera, a JSON object; its value is another"
+        )
     os.environ[TUNING_VARIABLE] = str(found.absolute())
 
 

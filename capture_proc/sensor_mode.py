@@ -97,8 +97,9 @@ def mode_of_size(modes: Sequence[SensorMode], size: tuple[int, int], fps: float)
     """
     found = [mode for mode in modes if mode.size == size]
     if not found:
-        there_are = ", ".join(dict.fromkeys(str(mode) for mode in modes)) or "no modes to choose from"
-        raise CameraChoiceError(
-            f"--sensor-mode {size[0]}x{size[1]}: the sensor has {there_are}; choose one of these or auto"
+        there_are = ", ".join(dict.fromkeys(str(mode) for mode in modes))
+        what = (
+            f"the sensor has {there_are}; choose one of these or" if modes else "this camera has none; choose"
         )
+        raise CameraChoiceError(f"--sensor-mode {size[0]}x{size[1]}: {what} auto")
     return max(found, key=lambda mode: (min(mode.fps * (1 + _RATE_ERROR), fps), mode.bit_depth))

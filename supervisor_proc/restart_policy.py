@@ -110,6 +110,7 @@ class RestartPolicy:
         self.deadline_s = now_s
         self._backoff_s = BACKOFF_FIRST_S
         self._running_since_s: float | None = None
+        self._restart_asked = False
         self.stays_away = False
         """Whether it was stopped for good."""
 
@@ -129,7 +130,8 @@ class RestartPolicy:
         return self._take(Event.STOP, now_s)
 
     def restart(self, now_s: float) -> Action:
-        """Stop the child and start it again."""
+        """Stop the child and start it again, soon even if it has to be killed."""
+        self._restart_asked = self.state in (State.STARTING, State.RUNNING, *_GOING)
         return self._take(Event.RESTART, now_s)
 
     def _take(self, event: Event, now_s: float) -> Action:
@@ -151,7 +153,8 @@ class RestartPolicy:
                 self._running_since_s = now_s
             return self.limits.progress_s
         if state is State.BACKOFF:
-            return BACKOFF_FIRST_S if before is State.STOPPING else self._next_backoff_s(now_s)
+            asked, self._restart_asked = self._restart_asked, False
+            return BACKOFF_FIRST_S if asked else self._next_backoff_s(now_s)
         return {
             State.STARTING: self.limits.first_progress_s,
             State.STOPPING: STOPPING_S,

@@ -121,6 +121,19 @@ def test_the_backoff_doubles_up_to_its_most() -> None:
     assert waits[-1] == BACKOFF_MOST_S
 
 
+@pytest.mark.parametrize("hung", [State.STOPPING, State.ABORTING, State.KILLING, State.STUCK])
+def test_a_hung_child_whose_restart_is_asked_for_starts_soon(hung: State) -> None:
+    """A camera that hangs is when an owner asks for it, and it has to be killed."""
+    policy = policy_in(hung)
+    policy.restart(policy.deadline_s)
+    while policy.state is not State.KILLING and policy.state is not State.STUCK:
+        policy.tick(policy.deadline_s)
+    for exit_s, wait_s in ((100.0, BACKOFF_FIRST_S), (200.0, BACKOFF_FIRST_S), (300.0, 2 * BACKOFF_FIRST_S)):
+        policy.tick(exit_s, exited=True)
+        assert policy.deadline_s - exit_s == wait_s, "the failures after it begin the count"
+        policy.tick(policy.deadline_s)
+
+
 def test_restarts_that_are_asked_for_are_no_failures() -> None:
     policy, now_s = RestartPolicy(LIMITS, now_s=0.0), 0.0
     for _ in range(5):

@@ -16,7 +16,8 @@ from tests.footage import PEDESTRIANS
 from tests.running import Ringcast
 
 HERE = Path(__file__).parent
-STREET, YARD = "street", "yard"
+STREET, YARD = "street", "/base/soc/i2c0mux/i2c@1/yard@10"
+"""Ids: of a Raspberry Pi's cameras they are such paths."""
 SIZE = (1280, 720)
 FPS = 30
 IMAGES = 12
@@ -66,11 +67,11 @@ class VirtualCameras:
 
     def fault(self, camera_id: str, kind: str) -> None:
         """Make a fault, see virtual_sensor.py, until `mend`."""
-        (self.path / f"{camera_id}.fault").write_text(kind)
+        (self.path / f"{_file_name(camera_id)}.fault").write_text(kind)
 
     def mend(self, camera_id: str) -> None:
         """End the fault."""
-        (self.path / f"{camera_id}.fault").unlink()
+        (self.path / f"{_file_name(camera_id)}.fault").unlink()
 
     def ringcast(self, *arguments: str) -> Ringcast:
         """Start a service on these cameras."""
@@ -82,11 +83,11 @@ class VirtualCameras:
 
     def pictures(self, camera_id: str) -> list[Plane]:
         """Return the source images (height, width, 3) of a camera."""
-        files = sorted((self.path / camera_id).iterdir())
+        files = sorted((self.path / _file_name(camera_id)).iterdir())
         return [np.asarray(simplejpeg.decode_jpeg(file.read_bytes())) for file in files]
 
     def _show(self, camera_id: str) -> None:
-        images = self.path / camera_id
+        images = self.path / _file_name(camera_id)
         if images.exists():
             return
         images.mkdir()
@@ -96,6 +97,10 @@ class VirtualCameras:
             (images / f"image{number:02}.jpg").write_bytes(jpeg)
 
 
+def _file_name(camera_id: str) -> str:
+    return camera_id.replace("/", "_")
+
+
 def _camera(camera_id: str) -> str:
     sizes = "".join(
         f"  - width: {width}\n    height: {height}\n    frame_rates: [5, 60]\n"
@@ -103,7 +108,7 @@ def _camera(camera_id: str) -> str:
     )
     return (
         f'"{camera_id}":\n  supported_formats:\n{sizes}'
-        f'  frames:\n    path: "/cameras/{camera_id}"\n    scale_mode: "fill"\n'
+        f'  frames:\n    path: "/cameras/{_file_name(camera_id)}"\n    scale_mode: "fill"\n'
         f'  model: "virtual {camera_id}"\n'
     )
 

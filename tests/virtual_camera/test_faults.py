@@ -34,12 +34,12 @@ pytestmark = pytest.mark.virtual_camera
         (["--control=FrameDurationLimits=1,2"], "--control FrameDurationLimits: use --fps instead"),
         (
             ["--size=644x480"],
-            "virtual street cannot give 644x480; the nearest that it offers is 1920x1080: choose --size "
+            "virtual street cannot give 644x480; libcamera offers 1920x1080 instead: choose --size "
             "1920x1080 or another",
         ),
         (
             ["--sensor-mode=640x480"],
-            "--sensor-mode 640x480: the sensor has no modes to choose from; choose one of these or auto",
+            "--sensor-mode 640x480: this camera has none; choose auto",
         ),
         (
             ["--encoder=hardware"],

@@ -3,8 +3,8 @@
 
 A clock: it would give 1,200 frames a second. Exclusion: a second process could open it too. YUV420: it
 gives NV12. Flips: it grants them and does nothing. Raw formats, which Picamera2 asks every camera for.
-And faults on purpose: while the file `CAMERA_ID.fault` stands beside `virtual.yaml`, the sensor does what
-its text names:
+And faults on purpose: while the file `CAMERA_ID.fault` (a slash is _) stands beside `virtual.yaml`, the
+sensor does what its text names:
 
     stall   no frame comes any more, and no error
     wedge   as a driver that hangs: no frame comes, and Camera.stop() does not return either
@@ -69,9 +69,13 @@ class _Sensor:
 def fault(camera_id: str) -> str:
     """Return the fault that is to be made now, or nothing."""
     try:
-        return (CAMERAS / f"{camera_id}.fault").read_text().strip()
+        return _beside(camera_id, "fault").read_text().strip()
     except FileNotFoundError:
         return ""
+
+
+def _beside(camera_id: str, kind: str) -> Path:
+    return CAMERAS / f"{camera_id.replace('/', '_')}.{kind}"
 
 
 _acquire, _release = libcamera.Camera.acquire, libcamera.Camera.release
@@ -95,7 +99,7 @@ _STEPS = {
 
 def _acquired(camera: Any) -> None:
     """Acquire as a camera with a device node: one process at a time, until it ends."""
-    descriptor = os.open(CAMERAS / f"{camera.id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    descriptor = os.open(_beside(camera.id, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

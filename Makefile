@@ -4,7 +4,7 @@ ARGS ?=
 TESTS ?=
 INSTALLED := .venv/installed
 
-.PHONY: run test test-camera lint .venv
+.PHONY: run test test-camera ring-campaign lint .venv
 
 run: $(INSTALLED)
 	@exec .venv/bin/python supervisor.py $(ARGS)
@@ -15,6 +15,10 @@ test: $(INSTALLED)
 # The real Picamera2 on a virtual camera; needs root and debootstrap. See tests/virtual_camera/README.md.
 test-camera: $(INSTALLED)
 	@.venv/bin/python -m pytest -m virtual_camera $(or $(TESTS),tests/virtual_camera)
+
+# What the suite does to the ring for a minute, for half an hour; it prints what docs/ring.md quotes.
+ring-campaign: $(INSTALLED)
+	@RING_CAMPAIGN=long .venv/bin/python -m pytest -s --timeout=3600 $(or $(TESTS),tests/ring_faults)
 
 lint: $(INSTALLED)
 	@.venv/bin/ruff check .

@@ -174,9 +174,11 @@ class CaptureLoop:
                 raise CameraChoiceError(cure) from error
             self._drop("too_big", "%s", cure)
             return
-        if sequence is not None:
-            self._published += 1
-            self._last_frame_ns = self._clock.monotonic_ns()
+        if sequence is None:
+            self._drop("busy", "a frame was dropped: readers that stand still hold all slots but the newest")
+            return
+        self._published += 1
+        self._last_frame_ns = self._clock.monotonic_ns()
 
     def _drop(self, why: str, message: str, *details: object) -> None:
         self._dropped[why] += 1

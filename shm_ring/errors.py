@@ -23,3 +23,7 @@ class TooBigError(RingError, ValueError):
         super().__init__(f"{payload_bytes} bytes do not fit a slot of {slot_bytes}")
         self.payload_bytes = payload_bytes
         self.slot_bytes = slot_bytes
+
+
+class DamagedSlotError(RingError, ValueError):
+    """A slot's header is none that a writer made. Something else writes into this memory."""

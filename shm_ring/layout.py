@@ -10,6 +10,7 @@ One segment is one header page and N slots.
 | 12                | slot_count      | u32      | supervisor             | N |
 | 16                | slot_bytes      | u32      | supervisor             | the largest payload |
 | 20                | slot_stride     | u32      | supervisor             | bytes from one slot to the next |
+| 24                | geometry_seal   | u32      | supervisor             | CRC-32 of the bytes from 8 on |
 | 64                | writer          | 1 byte   | nobody: only locked    | locked: the writer lives |
 | 128               | head_slot       | u32      | the writer             | hint: the slot of the newest |
 | 132               | epoch           | u32      | the writer             | hint: +1 per new writer |
@@ -17,18 +18,20 @@ One segment is one header page and N slots.
 | 140               | writer_pid      | u32      | the writer             | hint: for people |
 | 144               | dropped_busy    | u32      | the writer             | hint: no slot was free |
 | 148               | dropped_too_big | u32      | the writer             | hint: larger than slot_bytes |
-| 4096 + i * stride | valid           | u32      | the writer, slot locked| 1: the slot is whole |
+| 4096 + i * stride | seal            | u32      | the writer, slot locked| the header's CRC-32, or 0 |
 | + 4               | epoch           | u32      | the same               | which writer it came from |
 | + 8               | sequence        | u64      | the same               | from 1, +1 per publish |
 | + 16              | length          | u32      | the same               | of the payload, in bytes |
 | + 24              | facts           | 32 bytes | the same               | the ring does not look into them |
 | + 64              | payload         | length   | the same               | |
 
-*Writing order.* Lock the slot; valid = 0; header and payload; valid = 1; unlock; hints; doorbells. A
-writer that is killed anywhere in between leaves valid = 0 or a whole slot, and no lock.
+*Writing order.* Lock the slot; seal = 0; header and payload; the seal; unlock; hints; doorbells. A
+writer that is killed anywhere in between leaves seal = 0 or a whole slot, and no lock.
 
-*Reading order.* Take head_slot as a hint; lock that slot shared; look at valid; copy; unlock. A busy
-or invalid slot is passed over for the best other one.
+*Reading order.* Take head_slot; lock that slot shared; look at the seal; copy; unlock. A slot that is busy
+or unsealed is one that the writer has come round to since: take head_slot anew. No other slot is locked, so
+a reader keeps the writer out of one slot at most, and readers + 2 slots are enough (docs/ring.md). A header
+that its seal does not fit was damaged by somebody who is no writer of this ring: it is passed over, and told.
 
 *What this relies on.* The kernel's record locks order memory between processes, exclude, and are let
 go when their holder dies (fcntl(2), "Advisory record locking"). That is why it is `lockf` and not
@@ -41,14 +44,17 @@ store tears on 32-bit Arm.
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 MAGIC = b"RINGCAST"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 MAGIC_AT = 0
 GEOMETRY_AT = 8
-GEOMETRY = struct.Struct("=IIII")  # layout_version, slot_count, slot_bytes, slot_stride
+GEOMETRY = struct.Struct("=IIIII")  # layout_version, slot_count, slot_bytes, slot_stride, geometry_seal
 
 WRITER_AT = 64
 
@@ -57,25 +63,28 @@ HEAD_SLOT, EPOCH, PUBLISHES, WRITER_PID, DROPPED_BUSY, DROPPED_TOO_BIG = range(6
 HINTS_BYTES = 6 * 4
 
 SLOTS_AT = 4096
-VALID = struct.Struct("=I")
-SLOT_HEADER = struct.Struct("=IIQI4x32s8x")  # valid, epoch, sequence, length, facts
+SEAL = struct.Struct("=I")
+SLOT_HEADER = struct.Struct("=IQI4x32s8x")  # what follows the seal: epoch, sequence, length, facts
+PAYLOAD_AT = SEAL.size + SLOT_HEADER.size
 FACTS_BYTES = 32
+
+UNSEALED = SEAL.pack(0)
 
 WORD_MASK = 0xFFFFFFFF
 _PAGE_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Geometry:
     """How many slots a ring has and how large they are."""
 
     slot_count: int
     slot_bytes: int
 
-    @property
+    @cached_property
     def slot_stride(self) -> int:
         """Bytes from one slot to the next: whole pages, so that slots share none."""
-        used = SLOT_HEADER.size + self.slot_bytes
+        used = PAYLOAD_AT + self.slot_bytes
         return -(-used // _PAGE_BYTES) * _PAGE_BYTES
 
     @property
@@ -86,3 +95,27 @@ class Geometry:
     def slot_at(self, slot: int) -> int:
         """Return the offset of a slot's header."""
         return SLOTS_AT + slot * self.slot_stride
+
+    def pack(self) -> bytes:
+        """Return what stands at GEOMETRY_AT, sealed."""
+        fields = (LAYOUT_VERSION, self.slot_count, self.slot_bytes, self.slot_stride)
+        unsealed = GEOMETRY.pack(*fields, 0)[: -SEAL.size]
+        return unsealed + seal_of(unsealed)
+
+
+class SlotHeader(NamedTuple):
+    """What a slot says of its payload."""
+
+    epoch: int
+    sequence: int
+    length: int
+    facts: bytes
+
+    def pack(self) -> bytes:
+        """Return what stands behind the seal."""
+        return SLOT_HEADER.pack(*self)
+
+
+def seal_of(header: bytes) -> bytes:
+    """Return the seal of a header: never that of an unsealed one."""
+    return SEAL.pack(zlib.crc32(header) or 1)

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shm_ring import layout
 from shm_ring.doorbell import Doorbell
-from shm_ring.errors import TooBigError, WriterAliveError
+from shm_ring.errors import DamagedSlotError, TooBigError, WriterAliveError
 from shm_ring.segment import Segment
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class RingWriter:
             raise WriterAliveError(f"process {self._hints[layout.WRITER_PID]} writes this ring; end it first")
         # Nobody else writes now, and the lock just taken orders this after the last writer's stores.
         newest, self._head = max(
-            (self._valid_sequence(slot), slot) for slot in range(self._geometry.slot_count)
+            (self._sealed_sequence(slot), slot) for slot in range(self._geometry.slot_count)
         )
         self._next_sequence = newest + 1
         self._epoch = (self._hints[layout.EPOCH] + 1) & layout.WORD_MASK
@@ -49,10 +52,13 @@ class RingWriter:
         self._hints[layout.EPOCH] = self._epoch
         self._hints[layout.WRITER_PID] = os.getpid()
 
-    def _valid_sequence(self, slot: int) -> int:
-        at = self._geometry.slot_at(slot)
-        valid, _, sequence, _, _ = layout.SLOT_HEADER.unpack_from(self._segment.map, at)
-        return int(sequence) if valid else 0
+    def _sealed_sequence(self, slot: int) -> int:
+        try:
+            header = _sealed_header(self._segment, slot)
+        except DamagedSlotError as error:
+            _log.warning("%s; it is written anew", error)
+            return 0
+        return header.sequence if header else 0
 
     @property
     def empty(self) -> bool:
@@ -101,13 +107,13 @@ class RingWriter:
         return None
 
     def _fill(self, slot: int, sequence: int, payload: bytes, facts: bytes) -> None:
-        memory, at = self._segment.map, self._geometry.slot_at(slot)
-        valid, header = layout.VALID.size, layout.SLOT_HEADER.size
-        body = at + header
-        memory[at : at + valid] = layout.VALID.pack(0)
-        memory[at : at + header] = layout.SLOT_HEADER.pack(0, self._epoch, sequence, len(payload), facts)
-        memory[body : body + len(payload)] = payload
-        memory[at : at + valid] = layout.VALID.pack(1)
+        memory, seal_at = self._segment.map, self._geometry.slot_at(slot)
+        header_at, payload_at = seal_at + layout.SEAL.size, seal_at + layout.PAYLOAD_AT
+        header = layout.SlotHeader(self._epoch, sequence, len(payload), facts).pack()
+        memory[seal_at:header_at] = layout.UNSEALED
+        memory[header_at:payload_at] = header
+        memory[payload_at : payload_at + len(payload)] = payload
+        memory[seal_at:header_at] = layout.seal_of(header)
 
     def _unlock(self, slot: int) -> None:
         at, stride = self._geometry.slot_at(slot), self._geometry.slot_stride
@@ -123,61 +129,77 @@ class RingReader:
     def __init__(self, segment: Segment) -> None:
         self._segment = segment
         self._geometry = segment.geometry
+        self._hints = segment.hints
+        self._told_damaged: set[int] = set()
 
     @property
     def publishes(self) -> int:
         """A counter that moves whenever something was published: the writer's heartbeat."""
-        return self._segment.hints[layout.PUBLISHES]
+        return self._hints[layout.PUBLISHES]
 
     @property
     def dropped_busy(self) -> int:
         """How many payloads were dropped because no slot was free."""
-        return self._segment.hints[layout.DROPPED_BUSY]
+        return self._hints[layout.DROPPED_BUSY]
 
     @property
     def dropped_too_big(self) -> int:
         """How many payloads were dropped because they fit no slot."""
-        return self._segment.hints[layout.DROPPED_TOO_BIG]
+        return self._hints[layout.DROPPED_TOO_BIG]
 
     def latest(self, after: int = 0) -> Published | None:
-        """Return the newest whole payload with a sequence above `after`, or None. Never waits."""
-        head = self._segment.hints[layout.HEAD_SLOT] % self._geometry.slot_count
-        found = self._copy(head, after)
-        if found is not None:
-            return found
-        others = (slot for slot in range(self._geometry.slot_count) if slot != head)
-        newer = [(sequence, slot) for slot in others if (sequence := self._sequence(slot)) > after]
-        for _, slot in sorted(newer, reverse=True):
-            found = self._copy(slot, after)
-            if found is not None:
+        """Return the newest whole payload with a sequence above `after`, or None. Never waits.
+
+        Only the slot that the hint names is ever locked, so a reader is in the writer's way in one slot
+        at most, and slots for the readers and two more are enough for a writer that drops nothing.
+        """
+        for _ in range(2 * self._geometry.slot_count):
+            head = self._hints[layout.HEAD_SLOT]
+            found = self._copy(head % self._geometry.slot_count, after)
+            if found is not None or self._hints[layout.HEAD_SLOT] == head:
                 return found
         return None
 
-    def _sequence(self, slot: int) -> int:
-        """Return the sequence in a slot, 0 where it is busy or invalid."""
-        at, size = self._geometry.slot_at(slot), layout.SLOT_HEADER.size
-        if not _try_lock(self._segment.descriptor, fcntl.LOCK_SH, at, self._geometry.slot_stride):
-            return 0
-        try:
-            header = self._segment.map[at : at + size]
-        finally:
-            fcntl.lockf(self._segment.descriptor, fcntl.LOCK_UN, self._geometry.slot_stride, at)
-        valid, _, sequence, _, _ = layout.SLOT_HEADER.unpack(header)
-        return int(sequence) if valid else 0
-
     def _copy(self, slot: int, after: int) -> Published | None:
         """Return what a slot holds if it is whole and newer than `after`."""
-        memory, at = self._segment.map, self._geometry.slot_at(slot)
-        stride, body = self._geometry.slot_stride, at + layout.SLOT_HEADER.size
+        at, stride = self._geometry.slot_at(slot), self._geometry.slot_stride
         if not _try_lock(self._segment.descriptor, fcntl.LOCK_SH, at, stride):
             return None
         try:
-            valid, epoch, sequence, length, facts = layout.SLOT_HEADER.unpack_from(memory, at)
-            if not valid or sequence <= after:
+            header = _sealed_header(self._segment, slot)
+            if header is None or header.sequence <= after:
                 return None
-            return Published(sequence, epoch, facts, memory[body : body + length])
+            payload_at = at + layout.PAYLOAD_AT
+            payload = self._segment.map[payload_at : payload_at + header.length]
+        except DamagedSlotError as error:
+            if slot not in self._told_damaged:
+                self._told_damaged.add(slot)
+                _log.warning("%s; it is passed over until it is written anew (told once)", error)
+            return None
         finally:
             fcntl.lockf(self._segment.descriptor, fcntl.LOCK_UN, stride, at)
+        return Published(header.sequence, header.epoch, header.facts, payload)
+
+
+def _sealed_header(segment: Segment, slot: int) -> layout.SlotHeader | None:
+    """Return the header of a slot that nobody can be writing now; None where it is not whole.
+
+    Raises:
+        DamagedSlotError: its seal is not that of its header, or it tells more than a slot can hold.
+    """
+    at = segment.geometry.slot_at(slot)
+    found = segment.map[at : at + layout.PAYLOAD_AT]
+    seal, packed = found[: layout.SEAL.size], found[layout.SEAL.size :]
+    if seal == layout.UNSEALED:
+        return None
+    header = layout.SlotHeader._make(layout.SLOT_HEADER.unpack(packed))
+    fitting = layout.seal_of(packed)
+    if seal != fitting or header.length > segment.geometry.slot_bytes:
+        raise DamagedSlotError(
+            f"slot {slot} of a ring is damaged: expected up to {segment.geometry.slot_bytes} bytes under the "
+            f"seal {fitting.hex()}, got {header.length} under {seal.hex()}"
+        )
+    return header
 
 
 def _try_lock(descriptor: int, kind: int, start: int, length: int) -> bool:

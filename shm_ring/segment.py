@@ -11,12 +11,15 @@ import contextlib
 import errno
 import mmap
 import os
+from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 from shm_ring import layout
 from shm_ring.errors import SegmentError
 
+_LEAST_SLOTS = 2
+"""The newest, and the one that is written next."""
 _SHM = Path("/dev/shm")  # noqa: S108  shm_overview(7): where the names of shared memory are
 
 
@@ -30,23 +33,30 @@ def create_segment(name: str, geometry: layout.Geometry) -> int:
         SegmentError: /dev/shm has not the room, or the name is taken.
     """
     size = geometry.segment_bytes
+    descriptor = _without_a_name(name, size)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        os.close(descriptor)
+        raise SegmentError(_why_no_room(name, size, error)) from error
+    os.pwrite(descriptor, geometry.pack(), layout.GEOMETRY_AT)
+    os.pwrite(descriptor, layout.MAGIC, layout.MAGIC_AT)
+    return descriptor
+
+
+def _without_a_name(name: str, size: int) -> int:
+    """Return shared memory whose name is gone; a kill in here leaves it for the next start to sweep."""
     path = _SHM / name
+    resource_tracker.ensure_running()  # SharedMemory would start that process while the name is there
     try:
         shared = SharedMemory(name=name, create=True, size=size)
     except OSError as error:
         raise SegmentError(f"cannot make {path}: {error.strerror}; remove it if it is there") from error
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            os.posix_fallocate(descriptor, 0, size)
-        except OSError as error:
-            os.close(descriptor)
-            raise SegmentError(_why_no_room(name, size, error)) from error
-        _format(descriptor, geometry)
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     finally:
         shared.unlink()
         shared.close()
-    return descriptor
 
 
 def _why_no_room(name: str, size: int, error: OSError) -> str:
@@ -69,14 +79,6 @@ def sweep_segments(prefix: str) -> None:
     for left in _SHM.glob(prefix + "*"):
         with contextlib.suppress(PermissionError):
             left.unlink(missing_ok=True)
-
-
-def _format(descriptor: int, geometry: layout.Geometry) -> None:
-    fields = layout.GEOMETRY.pack(
-        layout.LAYOUT_VERSION, geometry.slot_count, geometry.slot_bytes, geometry.slot_stride
-    )
-    os.pwrite(descriptor, fields, layout.GEOMETRY_AT)
-    os.pwrite(descriptor, layout.MAGIC, layout.MAGIC_AT)
 
 
 class Segment:
@@ -106,11 +108,19 @@ class Segment:
         magic_end = layout.MAGIC_AT + len(layout.MAGIC)
         if size < layout.SLOTS_AT or self.map[layout.MAGIC_AT : magic_end] != layout.MAGIC:
             raise SegmentError(f"descriptor {self.descriptor} holds no complete ring")
-        version, slot_count, slot_bytes, _ = layout.GEOMETRY.unpack_from(self.map, layout.GEOMETRY_AT)
-        geometry = layout.Geometry(slot_count, slot_bytes)
-        if version != layout.LAYOUT_VERSION or geometry.segment_bytes != size:
+        found = self.map[layout.GEOMETRY_AT : layout.GEOMETRY_AT + layout.GEOMETRY.size]
+        version, slot_count, slot_bytes, _, _ = layout.GEOMETRY.unpack(found)
+        if version != layout.LAYOUT_VERSION:
             raise SegmentError(
-                f"expected a ring of layout {layout.LAYOUT_VERSION} and {geometry.segment_bytes} "
-                f"bytes, got layout {version} and {size} bytes; restart the whole service"
+                f"expected a ring of layout {layout.LAYOUT_VERSION}, got layout {version}; restart the whole "
+                "service"
+            )
+        if layout.seal_of(found[: -layout.SEAL.size]) != found[-layout.SEAL.size :]:
+            raise SegmentError("the header of the ring is damaged; restart the whole service")
+        geometry = layout.Geometry(slot_count, slot_bytes)
+        if slot_count < _LEAST_SLOTS or geometry.segment_bytes != size:
+            raise SegmentError(
+                f"expected a ring of at least {_LEAST_SLOTS} slots in {geometry.segment_bytes} bytes of "
+                f"shared memory, got {slot_count} slots in {size} bytes; restart the whole service"
             )
         return geometry

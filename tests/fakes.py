@@ -71,6 +71,7 @@ class FakeSink:
         self.most_bytes = most_bytes
         self.frames: list[tuple[bytes, bytes]] = []
         self.published_before = False
+        self.full = False
 
     @property
     def empty(self) -> bool:
@@ -79,6 +80,8 @@ class FakeSink:
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
         if len(payload) > self.most_bytes:
             raise TooBigError(len(payload), self.most_bytes)
+        if self.full:
+            return None
         self.frames.append((payload, facts))
         return len(self.frames)
 

@@ -74,6 +74,7 @@ class Ringcast:
         cwd: Path = CHECKOUT,
         python_path: str = str(CHECKOUT),
         log_to: int = subprocess.PIPE,
+        own_group: bool = False,
     ) -> None:
         self.mark = f"test_{os.getpid()}_{next(_numbers)}"
         self.instance = instance or self.mark
@@ -89,6 +90,7 @@ class Ringcast:
             stdout=log_to,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=own_group,
         )
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)

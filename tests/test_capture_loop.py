@@ -132,6 +132,14 @@ def test_a_first_frame_too_large_after_a_restart_is_only_dropped() -> None:
     assert len(rig.frames) == 1
 
 
+def test_frames_that_find_no_slot_are_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody stopped the server in a debugger, and some more readers."""
+    rig = Rig(rgb(), rgb())
+    rig.sink.full = True
+    assert "no new frame for 10 s since it was opened ({'busy': 2} dropped)" in rig.run_to_the_stall()
+    assert caplog.text.count("readers that stand still hold all slots but the newest") == 1
+
+
 def test_a_capture_time_from_the_future_is_dropped_and_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -10,14 +10,14 @@ from shm_ring import layout
 
 def _documented() -> dict[str, int]:
     rows = re.findall(r"^\| (\+ )?(\d+)[^|]*\| (\w+) ", str(layout.__doc__), flags=re.MULTILINE)
-    return {("slot." if plus or name == "valid" else "") + name: int(at) for plus, at, name in rows}
+    return {("slot." if plus or name == "seal" else "") + name: int(at) for plus, at, name in rows}
 
 
 def test_every_constant_repeats_a_row_of_the_map() -> None:
     rows = _documented()
     assert rows["magic"] == layout.MAGIC_AT
     assert rows["layout_version"] == layout.GEOMETRY_AT
-    assert rows["slot_stride"] == layout.GEOMETRY_AT + layout.GEOMETRY.size - 4
+    assert rows["geometry_seal"] == layout.GEOMETRY_AT + layout.GEOMETRY.size - layout.SEAL.size
     assert rows["writer"] == layout.WRITER_AT
     hints = ("head_slot", "epoch", "publishes", "writer_pid", "dropped_busy", "dropped_too_big")
     assert [rows[name] for name in hints] == [
@@ -31,14 +31,15 @@ def test_every_constant_repeats_a_row_of_the_map() -> None:
             layout.DROPPED_TOO_BIG,
         )
     ]
-    assert rows["slot.valid"] == layout.SLOTS_AT
-    assert rows["slot.payload"] == layout.SLOT_HEADER.size
+    assert rows["slot.seal"] == layout.SLOTS_AT
+    assert rows["slot.payload"] == layout.PAYLOAD_AT
 
 
 def test_a_slot_header_has_its_fields_where_the_map_says() -> None:
     rows = _documented()
-    header = layout.SLOT_HEADER.pack(1, 2, 3, 4, b"f" * layout.FACTS_BYTES)
-    assert header[0:4] == (1).to_bytes(4, "little")
+    packed = layout.SlotHeader(2, 3, 4, b"f" * layout.FACTS_BYTES).pack()
+    header = layout.seal_of(packed) + packed
+    assert len(header) == layout.PAYLOAD_AT
     for name, value, width in (("epoch", 2, 4), ("sequence", 3, 8), ("length", 4, 4)):
         at = rows[f"slot.{name}"]
         assert header[at : at + width] == value.to_bytes(width, "little")

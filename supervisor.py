@@ -22,6 +22,7 @@ from capture_proc.options import (
     DEFAULT_SIZE,
     CaptureOptions,
     Picamera2Options,
+    first_frame_timeout_or_default,
     stall_timeout_or_default,
 )
 from proc_start.logs import run_and_exit, start_logging
@@ -54,7 +55,7 @@ _STOP_S = 8.0
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _OPENING_S = 10.0
 """How long a camera may take to be opened."""
-_FIRST_FRAME_S, _FIRST_BOARD_S, _SERVER_BOARD_S = 20.0, 10.0, 5.0
+_FIRST_BOARD_S, _SERVER_BOARD_S = 10.0, 5.0
 _SUPERVISORS_MARGIN_S = 1.0
 """The capture process ends by itself at the stall limit; so much later it is taken for hung."""
 
@@ -91,13 +92,14 @@ def main(argv: Sequence[str]) -> int:
         _log.error("%s", error)
         return os.EX_OSERR
     stall_timeout_s = stall_timeout_or_default(capture.stall_timeout_s, 1 / (capture.fps or DEFAULT_FPS))
+    first_frame_timeout_s = first_frame_timeout_or_default(capture.first_frame_timeout_s, stall_timeout_s)
     return Supervisor(
         signals,
         listening,
         memory,
         capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
         server_arguments=line.argv(ServerOptions),
-        stall_timeout_s=stall_timeout_s,
+        capture_limits=_capture_limits(stall_timeout_s, first_frame_timeout_s),
     ).run()
 
 
@@ -112,7 +114,7 @@ class Supervisor:
         *,
         capture_arguments: Sequence[str],
         server_arguments: Sequence[str],
-        stall_timeout_s: float,
+        capture_limits: Limits,
     ) -> None:
         """Take what was made for the service, and what its children are told.
 
@@ -135,7 +137,7 @@ class Supervisor:
             capture_arguments,
             descriptors=memory.for_capture(),
             progress=lambda: self._frames.publishes,
-            limits=_capture_limits(stall_timeout_s),
+            limits=capture_limits,
             now_s=now_s,
             hopeless=self._is_hopeless,
         )
@@ -162,7 +164,7 @@ class Supervisor:
                 break
             for number in _arrived(self._signals):
                 self._on_signal(number, now_s)
-            self._follow_stall_limit()
+            self._follow_capture_limits()
             for child in self._children:
                 child.tick(now_s)
             self._end_without_hope(now_s)
@@ -200,11 +202,13 @@ class Supervisor:
         for child in self._children:
             child.stop(now_s)
 
-    def _follow_stall_limit(self) -> None:
-        """Take the stall limit from capture's board: it follows from the footage's own frame rate."""
+    def _follow_capture_limits(self) -> None:
+        """Take the time limits from capture's board: they follow from the footage's own frame rate."""
         told = self._capture_board.read()
         if told is not None:
-            self._capture.policy.limits = _capture_limits(told.status["stall_timeout_s"])
+            self._capture.policy.limits = _capture_limits(
+                told.status["stall_timeout_s"], told.status["first_frame_timeout_s"]
+            )
 
     def _is_hopeless(self, exit_code: int) -> bool:
         """A wrong option is not tried again; a camera that once gave a frame always is."""
@@ -234,10 +238,9 @@ class Supervisor:
             self._board_due_s = now_s + _BOARD_S
 
 
-def _capture_limits(stall_timeout_s: float) -> Limits:
-    """Return the deadlines of a capture process that ends by itself at its stall limit."""
-    first_frame_s = max(_FIRST_FRAME_S, stall_timeout_s + _OPENING_S)
-    return Limits(first_frame_s, stall_timeout_s + _SUPERVISORS_MARGIN_S)
+def _capture_limits(stall_timeout_s: float, first_frame_timeout_s: float) -> Limits:
+    """Return the deadlines of a capture process that ends by itself at these limits."""
+    return Limits(first_frame_timeout_s + _OPENING_S, stall_timeout_s + _SUPERVISORS_MARGIN_S)
 
 
 def _signals_as_bytes() -> int:

@@ -75,7 +75,13 @@ def ringcast(size: tuple[int, int], seconds: float) -> Measured:
     measured = Measured(size)
     encode = partial(to_jpeg, quality=DEFAULT_QUALITY)
     loop = CaptureLoop(
-        camera, encode, measured, clock=SystemClock(), stall_timeout_s=5, report=lambda _: None
+        camera,
+        encode,
+        measured,
+        clock=SystemClock(),
+        stall_timeout_s=5,
+        first_frame_timeout_s=10,
+        report=lambda _: None,
     )
     end_s = time.monotonic() + WARM_UP_S + seconds
     loop.run(lambda: time.monotonic() > end_s)

@@ -25,6 +25,7 @@ from capture_proc.options import (
     CaptureDescriptors,
     CaptureOptions,
     Picamera2Options,
+    first_frame_timeout_or_default,
     stall_timeout_or_default,
 )
 from capture_proc.picamera2_library import list_cameras
@@ -39,7 +40,10 @@ from shm_ring.segment import Segment
 
 _log = logging.getLogger(__name__)
 
-_CLOSE_TIMEOUT_S = 0.5
+_CLOSE_TIMEOUT_S = 1.5
+"""The supervisor gives a stop 2 s. A clean close takes 0.2 s on libcamera's virtual camera."""
+_CLOSE_STALLED_TIMEOUT_S = 0.5
+"""A camera that stalled hangs in its close as well, more often than not."""
 
 
 class _DryRun:
@@ -75,7 +79,7 @@ def main() -> int:
         if of_picamera2.list_cameras:
             for number in (signal.SIGINT, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
-            print(camera_list(list_cameras()))
+            print(camera_list(list_cameras(of_picamera2.tuning_file)))
             return os.EX_OK
         tie_to_supervisor(filter(None, (given.frames_fd, given.board_fd, given.doorbell_fd)))
         sink, report = _outlets(given)
@@ -141,19 +145,22 @@ def _capture(
         sink,
         clock=SystemClock(),
         stall_timeout_s=stall_timeout_s,
+        first_frame_timeout_s=first_frame_timeout_or_default(options.first_frame_timeout_s, stall_timeout_s),
         report=lambda status: report({**status, "granted": granted()}),
     )
+    close_s = _CLOSE_TIMEOUT_S
     try:
         loop.run(stop.is_set)
     except StalledError as error:
         _log.error("stalled: %s", error)
+        close_s = _CLOSE_STALLED_TIMEOUT_S
         return os.EX_TEMPFAIL
     finally:
-        _close(camera)
+        _close(camera, close_s)
     return os.EX_OK
 
 
-def _close(camera: Camera) -> None:
+def _close(camera: Camera, within_s: float) -> None:
     """Close the camera; one that hangs in it is left behind, for the process ends anyway."""
 
     def close() -> None:
@@ -164,9 +171,9 @@ def _close(camera: Camera) -> None:
 
     closing = threading.Thread(target=close, name="close", daemon=True)
     closing.start()
-    closing.join(_CLOSE_TIMEOUT_S)
+    closing.join(within_s)
     if closing.is_alive():
-        _log.warning("the camera did not close within %g s", _CLOSE_TIMEOUT_S)
+        _log.warning("the camera did not close within %g s", within_s)
 
 
 if __name__ == "__main__":

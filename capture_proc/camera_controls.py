@@ -11,8 +11,10 @@ from typing import Any
 from capture_proc.camera import CameraChoiceError
 from capture_proc.options import ControlOrder
 
-OPTIONS_INSTEAD = {"FrameDurationLimits": "--fps", "FrameRate": "--fps"}
-"""Controls that are an option of their own."""
+INSTEAD = {"FrameDurationLimits": "--fps", "FrameRate": "--fps", "ScalerCrops": "--control ScalerCrop"}
+"""Controls that are chosen in another way."""
+_CONTINUOUS = 2
+"""AfModeContinuous of libcamera."""
 _TRUTH = {
     "true": True,
     "on": True,
@@ -57,22 +59,28 @@ def values_for(orders: Iterable[ControlOrder], controls: Mapping[str, Control]) 
     """Return the ordered values by their control's name, each checked against the camera's own range.
 
     Raises:
-        CameraChoiceError: with all faults: an unknown control, a wrong value, one out of its range.
+        CameraChoiceError: with all faults: an unknown control, a wrong value, one out of its range, two
+            that contradict each other.
     """
-    values, faults = {}, []
+    values: dict[str, Any] = {}
+    faults = []
     for order in orders:
         try:
+            if order.name in values:
+                raise CameraChoiceError(f"--control {order.name} came twice; leave one out")
             values[order.name] = _value(order, controls)
         except CameraChoiceError as error:
             faults.append(str(error))
+    if "LensPosition" in values and values.get("AfMode") == _CONTINUOUS:
+        faults.append("--control LensPosition sets the lens that AfMode=Continuous moves; leave one out")
     if faults:
         raise CameraChoiceError("; ".join(faults))
     return values
 
 
 def _value(order: ControlOrder, controls: Mapping[str, Control]) -> Any:
-    if order.name in OPTIONS_INSTEAD:
-        raise CameraChoiceError(f"--control {order.name}: use {OPTIONS_INSTEAD[order.name]} instead")
+    if order.name in INSTEAD:
+        raise CameraChoiceError(f"--control {order.name}: use {INSTEAD[order.name]} instead")
     control = controls.get(order.name)
     if control is None:
         near = difflib.get_close_matches(order.name, controls, n=1)

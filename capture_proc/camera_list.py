@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from capture_proc.camera_controls import OPTIONS_INSTEAD, Control
+from capture_proc.camera_controls import INSTEAD, Control
 from capture_proc.sensor_mode import SensorMode
 
 
@@ -49,5 +49,5 @@ def _lines(camera: CameraFacts) -> Iterable[str]:
             yield f"    {mode}  {mode.bit_depth} bits, up to {mode.fps:.4g} frames a second, {view}"
     yield "  controls (some ranges depend on size, rate and mode):"
     for name, control in sorted(camera.controls.items()):
-        if name not in OPTIONS_INSTEAD:
+        if name not in INSTEAD:
             yield f"    {name}: {control.range}"

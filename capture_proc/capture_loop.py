@@ -23,14 +23,12 @@ _log = logging.getLogger(__name__)
 _LOOK_UP_S = 0.25
 """How long the camera may keep the loop at most, so that it notices a stop."""
 _REPORT_S = 1.0
-_FIRST_FRAME_S = 10.0
-"""How long a camera may take to its first frame: sensors and USB cameras need seconds to begin."""
 _CLOCK_ERROR_NS = 1_000_000_000
 """A capture time so far ahead of now is no imprecision but of another clock."""
 
 
 class StalledError(CameraError, TimeoutError):
-    """No new frame came for `stall_timeout_s`."""
+    """No new frame came within its time limit."""
 
 
 class FrameSink(Protocol):
@@ -55,6 +53,7 @@ class CaptureLoop:
         *,
         clock: Clock,
         stall_timeout_s: float,
+        first_frame_timeout_s: float,
         report: Callable[[dict[str, Any]], None],
     ) -> None:
         """Take the loop's collaborators.
@@ -66,6 +65,7 @@ class CaptureLoop:
         self._sink = sink
         self._clock = clock
         self._stall_timeout_s = stall_timeout_s
+        self._first_frame_timeout_s = first_frame_timeout_s
         self._report = report
         self._size: tuple[int, int] | None = None
         self._published = 0
@@ -81,15 +81,13 @@ class CaptureLoop:
         """Capture until `stop_asked`.
 
         Raises:
-            StalledError: no new frame came for the stall limit, or no first one for 10 s.
+            StalledError: no new frame came for the stall limit, or no first one for its own.
             CameraChoiceError: the first frame of all fits no slot.
             PixelsError: the camera gave no picture but something else.
         """
         self._tell()
         while not stop_asked():
-            limit_s = self._stall_timeout_s
-            if not self._published:
-                limit_s = max(limit_s, _FIRST_FRAME_S)
+            limit_s = self._stall_timeout_s if self._published else self._first_frame_timeout_s
             left_s = limit_s - (self._clock.monotonic_ns() - self._last_frame_ns) / 1e9
             if left_s <= 0:
                 raise StalledError(self._why_stalled(limit_s))
@@ -201,6 +199,7 @@ class CaptureLoop:
                 "frames": self._published,
                 "dropped": dict(self._dropped),
                 "stall_timeout_s": self._stall_timeout_s,
+                "first_frame_timeout_s": self._first_frame_timeout_s,
             }
         )
 

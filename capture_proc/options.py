@@ -73,6 +73,14 @@ def stall_timeout_or_default(stall_timeout_s: float | None, period_s: float) -> 
     return max(2.0, 8 * period_s) if stall_timeout_s is None else stall_timeout_s
 
 
+def first_frame_timeout_or_default(first_frame_timeout_s: float | None, stall_timeout_s: float) -> float:
+    """Return how long a camera may take to its first frame: as asked, else 10 s or the stall limit.
+
+    Sensors need a part of a second to begin, cameras in a network and on USB several.
+    """
+    return max(10.0, stall_timeout_s) if first_frame_timeout_s is None else first_frame_timeout_s
+
+
 @dataclass(frozen=True, kw_only=True)
 class CaptureOptions:
     """What a person may choose about the camera and its pictures."""
@@ -118,9 +126,16 @@ class CaptureOptions:
     stall_timeout_s: float | None = option(
         "auto",
         expects="seconds from 0.5 to 60",
-        help="seconds without a new frame, 0.5 to 60, until the camera is restarted; "
+        help="seconds after the last frame, 0.5 to 60, until the camera is restarted; "
         "auto: 2, or 8 frame periods if that is more",
         parse=number(float, 0.5, 60, auto=True),
+    )
+    first_frame_timeout_s: float | None = option(
+        "auto",
+        expects="seconds from 0.5 to 300",
+        help="seconds, 0.5 to 300, that an open camera may take to its first frame; auto: 10, or the stall "
+        "limit if that is more",
+        parse=number(float, 0.5, 300, auto=True),
     )
     drill: DrillOrder | None = option(
         "none",

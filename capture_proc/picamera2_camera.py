@@ -8,19 +8,20 @@ Raspberry Pi.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from capture_proc.camera import CameraChoiceError, CameraError, CameraSettings, Picture
 from capture_proc.camera_controls import values_for
-from capture_proc.options import DEFAULT_FPS, DEFAULT_QUALITY, DEFAULT_SIZE, Picamera2Options
+from capture_proc.options import DEFAULT_FPS, DEFAULT_QUALITY, DEFAULT_SIZE, ControlOrder, Picamera2Options
 from capture_proc.orientation import UPRIGHT, Orientation
 from capture_proc.picamera2_hardware import HardwarePictures
 from capture_proc.picamera2_library import (
     HARDWARE_ENCODER,
     Library,
     chosen,
+    colour_space_name,
     controls_of,
     frame_period_limits_s,
     opened,
@@ -80,13 +81,12 @@ class Picamera2Camera:
         information = chosen(self._library, camera_id)
         self._id, self._model = information["Id"], information.get("Model", "camera")
         self._picamera2 = opened(self._library, self._id)
-        try:
-            self._asked = self._configure(settings, options, orientation)
+        with ExitStack() as failing:
+            failing.callback(self._picamera2.close)
+            self._configure(settings, options.sensor_mode, orientation)
+            self._asked = self._set_controls(options.control)
             self._pictures = self._start(options.encoder, quality)
-        except BaseException:
-            with suppress(OSError, RuntimeError):
-                self._picamera2.close()
-            raise
+            failing.pop_all()
 
     def next_picture(self, timeout_s: float) -> Picture | None:
         """Return the next picture: planes in the camera's own memory, or a ready JPEG of its encoder."""
@@ -94,8 +94,10 @@ class Picamera2Camera:
 
     def close(self) -> None:
         """Let go of the camera. A sensor that hangs can keep this from returning."""
-        self._pictures.close()
-        self._picamera2.close()
+        try:
+            self._pictures.close()
+        finally:
+            self._picamera2.close()
 
     @property
     def granted(self) -> dict[str, Any]:
@@ -111,6 +113,7 @@ class Picamera2Camera:
             "id": self._id,
             "model": self._model,
             "size": self._size,
+            "colours": self._colours,
             "fps": round(1e6 / period_us, 2),
             "sensor_mode": "{}x{}".format(*sensor["output_size"]) if sensor else None,
             "view": self._view,
@@ -120,11 +123,11 @@ class Picamera2Camera:
         }
 
     def _configure(
-        self, settings: CameraSettings, options: Picamera2Options, orientation: Orientation
-    ) -> dict[str, Any]:
-        """Configure for YUV420; return the controls that are asked for."""
+        self, settings: CameraSettings, sensor_mode: tuple[int, int] | None, orientation: Orientation
+    ) -> None:
+        """Configure for YUV420, and read back what was granted."""
         size, fps = settings.size or DEFAULT_SIZE, settings.fps or DEFAULT_FPS
-        mode = self._sensor_mode(options.sensor_mode, size, fps)
+        mode, self._view = self._sensor_mode(sensor_mode, size, fps)
         wanted = self._picamera2.create_video_configuration(
             main={"size": size, "format": "YUV420"},
             raw=None,  # nobody here takes raw pictures, and their buffers are large
@@ -143,37 +146,56 @@ class Picamera2Camera:
         granted = self._picamera2.camera_configuration()
         self._size = self._granted_size(granted["main"], size, asked=settings.size is not None)
         self._left = orientation.after(self._granted_flips(granted["transform"]))
+        self._colours = self._granted_colours(granted["colour_space"])
         self.period_s = self._granted_period_s(fps, asked=settings.fps is not None)
         self.name = f"{self._model} {self._size[0]}x{self._size[1]}"
+
+    def _set_controls(self, orders: Sequence[ControlOrder]) -> dict[str, Any]:
+        """Set the rate, the focus and what was asked for; return the latter two."""
         controls = controls_of(self._picamera2)
-        asked = values_for(options.control, controls)
+        asked = values_for(orders, controls)
         if "AfMode" in controls:
             # who sets the lens wants it to stay there
             by_hand = "LensPosition" in asked
             focus = self._library.manual_focus if by_hand else self._library.continuous_focus
             asked = {"AfMode": focus, **asked}
         period_us = round(self.period_s * 1e6)
-        rate = {"FrameDurationLimits": (period_us, period_us)} if "FrameDurationLimits" in controls else {}
-        self._picamera2.set_controls({**asked, **rate})
+        sent = dict(asked)
+        if "FrameDurationLimits" in controls:
+            sent["FrameDurationLimits"] = (period_us, period_us)
+        if "ScalerCrop" in asked and "ScalerCrops" in controls:
+            # Picamera2 sends the plural, one for each stream, and libcamera prefers it
+            sent["ScalerCrops"] = [sent.pop("ScalerCrop")]
+        if asked.get("ExposureTime", 0) > period_us:
+            _log.warning(
+                "--control ExposureTime=%d is cut to %d, the time of a frame at this rate; lower --fps",
+                asked["ExposureTime"],
+                period_us,
+            )
+        self._picamera2.set_controls(sent)
         return asked
 
     def _sensor_mode(
         self, asked: tuple[int, int] | None, size: tuple[int, int], fps: float
-    ) -> SensorMode | None:
-        self._view: float | None = None
-        modes = sensor_modes(self._picamera2)
+    ) -> tuple[SensorMode | None, float | None]:
+        """Return the sensor's mode, and how much of its view a picture of `size` shows then."""
+        modes, complete = sensor_modes(self._picamera2)
+        if asked is not None and not complete and all(mode.size != asked for mode in modes):
+            raise CameraError(f"--sensor-mode {asked[0]}x{asked[1]} could not be read; end what uses memory")
         if asked is not None:
             mode = mode_of_size(modes, asked, fps)
         elif modes:
             mode = full_view_mode(modes, size, fps)
         else:
-            return None
-        self._view = round(part_of_view(mode, modes, size), 2)
-        _log.info("sensor mode %s: the picture shows %.0f %% of the view", mode, 100 * self._view)
+            if not complete:
+                _log.warning("without a sensor mode the picture may show only the middle of the view")
+            return None, None
+        view = round(part_of_view(mode, modes, size), 2)
+        _log.info("sensor mode %s: the picture shows %.0f %% of the view", mode, 100 * view)
         if mode.shown(size) < _WHOLE:
             width, height = size[0], round(size[0] * mode.size[1] / mode.size[0] / 2) * 2
             _log.info("a picture of this shape cuts the sensor's off; --size %dx%d does not", width, height)
-        return mode
+        return mode, view
 
     def _granted_size(
         self, main: Mapping[str, Any], size: tuple[int, int], *, asked: bool
@@ -201,6 +223,18 @@ class Picamera2Camera:
                 "supported; take that out of /boot/firmware/config.txt, and choose --rotate 90 or 270"
             )
         return Orientation(hflip=bool(transform.hflip), vflip=bool(transform.vflip))
+
+    def _granted_colours(self, colour_space: Any) -> str:
+        """Return the colour space that libcamera made of sYCC; JPEG knows no other."""
+        granted, wanted = (colour_space_name(one) for one in (colour_space, self._library.ColorSpace.Sycc()))
+        if granted != wanted:
+            _log.warning(
+                "%s gives colours as %s and not as %s: they will look too pale or too strong",
+                self._model,
+                granted,
+                wanted,
+            )
+        return granted
 
     def _granted_period_s(self, fps: float, *, asked: bool) -> float:
         """Return the frame period at `fps`, or the nearest that the camera can do."""

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from capture_proc.camera import Picture
+from capture_proc.picamera2_planes import sensor_clock
 
 _QUALITIES = {25: "VERY_LOW", 35: "LOW", 50: "MEDIUM", 65: "HIGH", 80: "VERY_HIGH"}
 """Picamera2's five qualities by the JPEG quality that its own JpegEncoder takes each for."""
@@ -61,7 +62,7 @@ class HardwarePictures:
             self._asked_s = time.monotonic()
             self._picamera2.capture_metadata(wait=False, signal_function=self._take_metadata)
         captured_ns = (self._encoder.firsttimestamp + since_first_us) * 1000
-        return Picture(jpeg, captured_ns, time.CLOCK_BOOTTIME, number)
+        return Picture(jpeg, captured_ns, sensor_clock(captured_ns), number)
 
     def _take_metadata(self, job: Any) -> None:
         self.metadata = self._picamera2.wait(job, timeout=_METADATA_S)

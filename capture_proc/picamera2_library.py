@@ -63,13 +63,16 @@ class Library:
         self.hardware_encoder = MJPEGEncoder if in_hardware else None
 
 
-def list_cameras(library: Any = None) -> list[CameraFacts]:
+def list_cameras(tuning_file: str | None = None, library: Any = None) -> list[CameraFacts]:
     """Return the facts of every camera that Picamera2 finds.
 
     Raises:
         NoCameraError: there is none.
+        CameraChoiceError: there is no such tuning.
     """
     library = library or Library()
+    if tuning_file is not None:
+        use_tuning(library, tuning_file)
     facts = []
     for information in _connected(library):
         camera_id, model = information["Id"], information.get("Model", "camera")
@@ -80,6 +83,8 @@ def list_cameras(library: Any = None) -> list[CameraFacts]:
             continue
         try:
             facts.append(_facts(library, picamera2, camera_id, model))
+        except (OSError, RuntimeError) as error:
+            facts.append(CameraFacts(camera_id, model, fault=f"it cannot be asked what it can do ({error})"))
         finally:
             picamera2.close()
     return facts
@@ -88,7 +93,7 @@ def list_cameras(library: Any = None) -> list[CameraFacts]:
 def _facts(library: Any, picamera2: Any, camera_id: str, model: str) -> CameraFacts:
     formats = picamera2.camera.generate_configuration([library.video_role]).at(0).formats
     ranges = [formats.range(pixel_format) for pixel_format in formats.pixel_formats]
-    modes = sensor_modes(picamera2)
+    modes, _ = sensor_modes(picamera2)
     # before a sensor's mode is chosen libcamera tells constants, and not what the module can do
     limits_s = None if modes else frame_period_limits_s(picamera2)
     return CameraFacts(
@@ -96,7 +101,7 @@ def _facts(library: Any, picamera2: Any, camera_id: str, model: str) -> CameraFa
         model,
         least_px=min((of_one.min.width, of_one.min.height) for of_one in ranges),
         most_px=max((of_one.max.width, of_one.max.height) for of_one in ranges),
-        fps=None if limits_s is None else (1 / limits_s[1], 1 / limits_s[0]),
+        fps=None if limits_s is None or 0 in limits_s else (1 / limits_s[1], 1 / limits_s[0]),
         modes=modes,
         controls=controls_of(picamera2),
     )
@@ -169,6 +174,9 @@ def use_tuning(library: Any, name: str) -> None:
             f"--tuning-file {name}: no such file here, nor in {_TUNING_FOLDERS[-1] / library.platform}; "
             "check its name"
         )
+    if found.suffix in (".yaml", ".yml"):
+        os.environ[TUNING_VARIABLE] = str(found.absolute())
+        return  # libcamera's parser reads it as well, and Python has none
     try:
         tuning = json.loads(found.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -182,22 +190,31 @@ def use_tuning(library: Any, name: str) -> None:
     os.environ[TUNING_VARIABLE] = str(found.absolute())
 
 
-def sensor_modes(picamera2: Any) -> list[SensorMode]:
-    """Return the modes of a raw sensor; none of other cameras. Reading them configures the camera.
+def sensor_modes(picamera2: Any) -> tuple[list[SensorMode], bool]:
+    """Return the modes of a raw sensor, and whether these are all. Reading them configures the camera.
+
+    There are none where the camera is no raw sensor.
 
     It is configured for each mode in turn, and a small Raspberry Pi may not have the memory for the
     largest (https://github.com/raspberrypi/picamera2/issues/1358). Picamera2 keeps what it read.
     """
+    complete = True
     try:
         modes = picamera2.sensor_modes
     except (OSError, RuntimeError) as error:
-        modes = picamera2.sensor_modes_
+        modes, complete = picamera2.sensor_modes_, False
         _log.warning("only %d of the sensor's modes could be read: %s", len(modes), error)
-    return [
+    found = [
         SensorMode(mode["size"], mode["bit_depth"], mode["fps"], tuple(mode["crop_limits"]))
         for mode in modes
         if "size" in mode
     ]
+    return found, complete
+
+
+def colour_space_name(colour_space: Any) -> str:
+    """Return the name of one of libcamera's colour spaces, which cannot be compared themselves."""
+    return str(colour_space).removeprefix("<libcamera.ColorSpace '").removesuffix("'>")
 
 
 def frame_period_limits_s(picamera2: Any) -> tuple[float, float] | None:

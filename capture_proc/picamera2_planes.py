@@ -49,10 +49,11 @@ class PlanePictures:
             self.metadata = request.get_metadata()
         self._pictures += 1
         buffer = request.request.buffers[request.stream_map["main"]]
+        captured_ns = request.request.metadata[self._library.SensorTimestamp]
         return Picture(
             planes,
-            captured_ns=request.request.metadata[self._library.SensorTimestamp],
-            clock_id=time.CLOCK_BOOTTIME,
+            captured_ns,
+            clock_id=sensor_clock(captured_ns),
             number=buffer.metadata.sequence,
         )
 
@@ -72,6 +73,16 @@ class PlanePictures:
     def close(self) -> None:
         """Give back what is lent."""
         self._lent.close()
+
+
+def sensor_clock(timestamp_ns: int) -> int:
+    """Return the clock that a SensorTimestamp of just now is of: the one that shows about the same time.
+
+    libcamera documents CLOCK_BOOTTIME, and hands on the CLOCK_MONOTONIC of most kernel drivers
+    (https://github.com/christianrauch/camera_ros/pull/127). They differ where the machine has slept.
+    """
+    clocks = (time.CLOCK_BOOTTIME, time.CLOCK_MONOTONIC)
+    return min(clocks, key=lambda clock: abs(time.clock_gettime_ns(clock) - timestamp_ns))
 
 
 def yuv420_planes(array: Plane, size: tuple[int, int]) -> Yuv420:

@@ -124,8 +124,10 @@ class FakePicamera2Library:
     names: dict[str, dict[int, str]] = field(default_factory=dict)
     pixel_format: str = "YUV420"
     refused_flips: bool = False
+    granted_colours: str | None = None
     mounted_sideways: bool = False
     modes_error: Exception | None = None
+    controls_error: Exception | None = None
     flushes: int = 0
     closed: bool = False
     tuning: object = None
@@ -185,14 +187,19 @@ class _FakePicamera2:
         self._granted: dict[str, Any] = {}
         self._script = iter(library.script)
         formats = SimpleNamespace(pixel_formats=["YUV420"], range=lambda _: _range((64, 64), (4608, 2592)))
-        configuration = SimpleNamespace(at=lambda _: SimpleNamespace(formats=formats))
-        self.camera = SimpleNamespace(id=camera_id, generate_configuration=lambda _: configuration)
+        self._configuration = SimpleNamespace(at=lambda _: SimpleNamespace(formats=formats))
+        self.camera = SimpleNamespace(id=camera_id, generate_configuration=self._generate_configuration)
         self.camera_controls = {} if "usb" in camera_id else library.controls
         self.camera_ctrl_info = {
             name: (_control_id(library.names.get(name, {})), SimpleNamespace(values=[]))
             for name in self.camera_controls
         }
         self.sensor_modes_ = library.modes
+
+    def _generate_configuration(self, _roles: list[str]) -> Any:
+        if self._library.controls_error:
+            raise self._library.controls_error
+        return self._configuration
 
     @property
     def sensor_modes(self) -> list[dict[str, Any]]:
@@ -212,6 +219,7 @@ class _FakePicamera2:
         self._granted = {
             "main": {"size": wanted["main"]["size"], "format": self._library.pixel_format},
             "transform": transform,
+            "colour_space": self._library.granted_colours or wanted["colour_space"],
             "sensor": wanted["sensor"],
         }
 

@@ -13,6 +13,7 @@ CONTROLS = {
     "AfMode": Control(0, 2, {"Manual": 0, "Auto": 1, "Continuous": 2}),
     "AeEnable": Control(False, True),
     "ExposureTime": Control(75, 11_000_000),
+    "LensPosition": Control(0.0, 32.0),
     "Brightness": Control(-1.0, 1.0),
     "ColourGains": Control(0.0, 32.0, count=2),
     "ScalerCrop": Control((0, 0, 64, 64), (0, 0, 4608, 2592)),
@@ -73,3 +74,10 @@ def test_a_value_that_the_camera_would_not_take_is_told_with_its_range(
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(CameraChoiceError, match=r"Zoom.*; --control AfMode"):
         values(Zoom="1", AfMode="9", AeEnable="yes")
+
+
+def test_controls_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(CameraChoiceError, match="LensPosition sets the lens that AfMode=Continuous moves"):
+        values(LensPosition="2", AfMode="Continuous")
+    with pytest.raises(CameraChoiceError, match="--control ExposureTime came twice; leave one out"):
+        values_for([ControlOrder("ExposureTime", "100"), ControlOrder("ExposureTime", "200")], CONTROLS)

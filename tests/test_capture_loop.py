@@ -28,6 +28,7 @@ class Rig:
             self.sink,
             clock=self.clock,
             stall_timeout_s=2.0,
+            first_frame_timeout_s=10.0,
             report=self.reports.append,
         )
 

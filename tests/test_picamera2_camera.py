@@ -6,19 +6,29 @@ The real class is run by tests/virtual_camera.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from capture_proc.camera import CameraChoiceError, CameraSettings, NoCameraError, Plane, Yuv420
+from capture_proc.camera import (
+    CameraChoiceError,
+    CameraError,
+    CameraSettings,
+    NoCameraError,
+    Plane,
+    Yuv420,
+)
 from capture_proc.options import ControlOrder, Picamera2Options
 from capture_proc.orientation import Orientation
 from capture_proc.picamera2_camera import Picamera2Camera
 from capture_proc.picamera2_library import list_cameras
-from capture_proc.picamera2_planes import yuv420_planes
+from capture_proc.picamera2_planes import sensor_clock, yuv420_planes
 from tests.fakes import FakePicamera2Library, FakeRequest
+from tests.running import CHECKOUT, environment
 
 LATE = FakePicamera2Library.LATE
 SIZE = (64, 48)
@@ -208,11 +218,11 @@ def test_a_usb_camera_is_not_taken_for_the_robots_own() -> None:
 
 
 def test_a_camera_that_tells_no_rates_is_listed_with_the_others() -> None:
-    listed = list_cameras(FakePicamera2Library(modes=IMX708))
+    listed = list_cameras(library=FakePicamera2Library(modes=IMX708))
     assert [camera.camera_id for camera in listed] == ["/base/imx708", "/base/imx219", "/base/usb/uvc"]
     assert [camera.fault for camera in listed] == [None, None, None]
     assert {camera.fps for camera in listed} == {None}, "the modes tell the rates"
-    assert list_cameras(FakePicamera2Library())[0].fps == (1.0, 100.0)
+    assert list_cameras(library=FakePicamera2Library())[0].fps == (1.0, 100.0)
 
 
 def test_a_camera_said_to_be_mounted_sideways_is_refused() -> None:
@@ -253,5 +263,77 @@ def test_no_camera_is_told_with_what_to_type() -> None:
     library = FakePicamera2Library(ids=[])
     with pytest.raises(NoCameraError, match="rpicam-hello --list-cameras"):
         opened(library)
-    with pytest.raises(NoCameraError, match="sudo apt install python3-picamera2"):
-        Picamera2Camera(CameraSettings(), Picamera2Options())
+
+
+def test_a_missing_picamera2_is_told_with_what_to_type(tmp_path: Path) -> None:
+    (tmp_path / "libcamera.py").write_text("raise ModuleNotFoundError('No module named libcamera')\n")
+    path = f"{tmp_path}:{CHECKOUT}"
+    told = subprocess.run(
+        [sys.executable, "-m", "capture_proc", "--camera=picamera2"],
+        env=environment(PYTHONPATH=path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 69
+    assert "picamera2 cannot be imported (No module named libcamera); on Raspberry Pi OS type:" in told.stderr
+    assert "sudo apt install python3-picamera2" in told.stderr
+
+
+def test_a_crop_goes_where_libcamera_heeds_it() -> None:
+    """Picamera2 sends ScalerCrops for each stream, and libcamera passes over ScalerCrop beside it."""
+    whole = ((0, 0, 64, 64), (0, 0, 4608, 2592), None)
+    library = FakePicamera2Library()
+    library.controls["ScalerCrop"] = whole
+    crop = (ControlOrder("ScalerCrop", "0,0,2304,1296"),)
+    opened(library, control=crop)
+    assert library.controls_set["ScalerCrop"] == (0, 0, 2304, 1296)
+    library.controls["ScalerCrops"] = whole
+    camera = opened(library, control=crop)
+    assert library.controls_set["ScalerCrops"] == [(0, 0, 2304, 1296)]
+    assert "ScalerCrop" not in library.controls_set
+    assert list(camera.granted["controls"]) == ["ScalerCrop"]
+    with pytest.raises(CameraChoiceError, match="ScalerCrops: use --control ScalerCrop instead"):
+        opened(library, control=(ControlOrder("ScalerCrops", "0,0,2304,1296"),))
+
+
+def test_an_exposure_longer_than_a_frame_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    library = FakePicamera2Library()
+    library.controls["ExposureTime"] = (75, 11_000_000, None)
+    opened(library, CameraSettings(SIZE, 20), control=(ControlOrder("ExposureTime", "80000"),))
+    assert "ExposureTime=80000 is cut to 50000, the time of a frame at this rate; lower --fps" in caplog.text
+
+
+def test_colours_of_another_range_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    camera = opened(FakePicamera2Library(granted_colours="Rec709"))
+    assert camera.granted["colours"] == "Rec709"
+    assert "gives colours as Rec709 and not as sYCC" in caplog.text
+
+
+def test_a_mode_that_could_not_be_read_may_be_there_at_the_next_try() -> None:
+    """A shortage of memory that passes must not end the service as a wrong option would."""
+    shortage = OSError(12, "Cannot allocate memory")
+    library = FakePicamera2Library(modes=IMX708[:2], modes_error=shortage)
+    with pytest.raises(CameraError, match="--sensor-mode 4608x2592 could not be read") as told:
+        opened(library, sensor_mode=(4608, 2592))
+    assert not isinstance(told.value, CameraChoiceError)
+
+
+def test_a_view_that_may_be_cut_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    opened(FakePicamera2Library(modes_error=OSError(12, "Cannot allocate memory")))
+    assert "without a sensor mode the picture may show only the middle of the view" in caplog.text
+
+
+def test_a_camera_that_cannot_be_asked_is_listed_all_the_same() -> None:
+    library = FakePicamera2Library(controls_error=RuntimeError("no such control"))
+    assert [camera.fault for camera in list_cameras(library=library)] == [
+        "it cannot be asked what it can do (no such control)"
+    ] * 3
+
+
+def test_capture_times_may_be_of_either_clock() -> None:
+    """libcamera documents the boot clock, and hands on the monotonic one of most drivers."""
+    asleep_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
+    assert sensor_clock(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - 10**7) == time.CLOCK_BOOTTIME
+    if asleep_ns > 10**9:  # a machine that has slept can tell them apart
+        assert sensor_clock(time.monotonic_ns() - 10**7) == time.CLOCK_MONOTONIC

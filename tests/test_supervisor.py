@@ -62,7 +62,7 @@ def test_a_stop_ends_in_time_and_names_what_survives(
             create_shared_memory("stucktest", 4096),
             capture_arguments=[],
             server_arguments=[],
-            stall_timeout_s=2.0,
+            capture_limits=Limits(20.0, 3.0),
         )
         watched._capture = StuckChild()  # type: ignore[assignment]
         watched._children = (watched._capture,)  # type: ignore[assignment]

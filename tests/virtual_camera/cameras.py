@@ -73,6 +73,11 @@ class VirtualCameras:
         """End the fault."""
         (self.path / f"{_file_name(camera_id)}.fault").unlink()
 
+    def mend_all(self) -> None:
+        """End all faults."""
+        for fault in self.path.glob("*.fault"):
+            fault.unlink()
+
     def ringcast(self, *arguments: str) -> Ringcast:
         """Start a service on these cameras."""
         return Ringcast(*arguments, command=self.folder.command(self.path, "python", "supervisor.py"))
@@ -133,8 +138,3 @@ def tile_means(picture: Plane, tiles: int = 8) -> np.ndarray:
     height, width = picture.shape[0] // tiles * tiles, picture.shape[1] // tiles * tiles
     parts = picture[:height, :width].reshape(tiles, height // tiles, tiles, width // tiles, 3)
     return np.asarray(parts.mean(axis=(1, 3)))
-
-
-def as_limited_range(picture: Plane) -> Plane:
-    """Return what a viewer would see if the planes were of limited range, which JPEG does not know."""
-    return np.asarray(16 + picture.astype(np.float32) * (235 - 16) / 255).round().astype(np.uint8)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conditions import eventually
-from tests.running import environment
+from tests.running import Ringcast, environment
 from tests.virtual_camera.cameras import STREET, YARD, Folder, VirtualCameras
 
 pytestmark = pytest.mark.virtual_camera
@@ -71,6 +71,10 @@ def test_what_can_never_work_ends_the_service_with_a_sentence(
     assert errors == [sentence]
 
 
+def _no_camera(service: Ringcast) -> int:
+    return int(service.status()["supervisor"]["capture"]["restarts"].get("no camera (exit 69)", 0))
+
+
 def test_a_camera_that_appears_later_is_picked_up(folder: Folder, tmp_path: Path) -> None:
     """Nobody restarts anything by hand."""
     cameras = VirtualCameras(folder, tmp_path)
@@ -78,10 +82,7 @@ def test_a_camera_that_appears_later_is_picked_up(folder: Folder, tmp_path: Path
         eventually(
             lambda: "no camera: libcamera finds no camera; check the cable at both ends" in service.log, 20
         )
-        eventually(
-            lambda: service.status()["supervisor"]["capture"]["restarts"].get("no camera (exit 69)", 0) > 1,
-            20,
-        )
+        eventually(lambda: _no_camera(service) > 1, 20, "an exit with 69")
         cameras.plug_in(STREET)
         service.ready(35)
 
@@ -92,6 +93,7 @@ def test_a_camera_that_is_chosen_by_id_is_waited_for(folder: Folder, tmp_path: P
     cameras.plug_in(STREET)
     with cameras.ringcast(f"--camera=picamera2:{YARD}") as service:
         eventually(lambda: f"no camera: no camera has the Id {YARD}; connected: {STREET}" in service.log, 20)
+        eventually(lambda: _no_camera(service), 20, "an exit with 69")
         cameras.plug_in(STREET, YARD)
         assert service.ready(35)
         status = eventually(lambda: service.status()["camera"])
@@ -116,6 +118,7 @@ def test_a_camera_that_is_busy_is_waited_for(cameras: VirtualCameras) -> None:
                 "resource busy); end the program that holds it"
             )
             eventually(lambda: sentence in service.log, 20)
+            eventually(lambda: _no_camera(service), 20, "an exit with 69")
             listed = cameras.run("python", "supervisor.py", "--list-cameras").stdout
             assert (
                 f"virtual {STREET}: --camera picamera2:{STREET}\n  the camera {STREET} cannot be opened"

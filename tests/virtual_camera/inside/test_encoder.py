@@ -50,6 +50,7 @@ def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
         sink,
         clock=SystemClock(),
         stall_timeout_s=5,
+        first_frame_timeout_s=10,
         report=lambda _: None,
     )
     try:

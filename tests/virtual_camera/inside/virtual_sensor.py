@@ -2,7 +2,8 @@
 """What libcamera's virtual camera lacks and a real one has, put around libcamera's own classes.
 
 A clock: it would give 1,200 frames a second. Exclusion: a second process could open it too. YUV420: it
-gives NV12. Flips: it grants them and does nothing. Raw formats, which Picamera2 asks every camera for.
+gives NV12. Flips: it grants them and does nothing. The range of colours: it gives the full one whatever is
+asked for. Controls: it does not tell what it granted. Raw formats, which Picamera2 asks every camera for.
 And faults on purpose: while the file `CAMERA_ID.fault` (a slash is _) stands beside `virtual.yaml`, the
 sensor does what its text names:
 
@@ -80,6 +81,8 @@ def _beside(camera_id: str, kind: str) -> Path:
 
 _acquire, _release = libcamera.Camera.acquire, libcamera.Camera.release
 _configure = libcamera.Camera.configure
+_validate = libcamera.CameraConfiguration.validate
+_metadata = libcamera.Request.metadata
 _start, _stop = libcamera.Camera.start, libcamera.Camera.stop
 _queue_request = libcamera.Camera.queue_request
 _generate_configuration = libcamera.Camera.generate_configuration
@@ -88,6 +91,13 @@ _pixel_format = libcamera.StreamConfiguration.pixel_format
 _locks: dict[str, int] = {}
 _orientations: dict[int, Any] = {}
 """The orientation asked for, by the camera's number, which is the cookie of its requests."""
+_colour_spaces: dict[int, Any] = {}
+_controls_set: dict[int, dict[Any, Any]] = {}
+_LIMITED = (
+    np.round(16 + np.arange(256) * (235 - 16) / 255).astype(np.uint8),
+    np.round(128 + (np.arange(256) - 128) * (240 - 16) / 255).astype(np.uint8),
+)
+"""Limited-range luma and chroma (ITU-R BT.601) by their full-range values."""
 _STEPS = {
     libcamera.Orientation.Rotate0: (1, 1),
     libcamera.Orientation.Rotate0Mirror: (1, -1),
@@ -118,7 +128,28 @@ def _released(camera: Any) -> None:
 def _configured(camera: Any, configuration: Any) -> Any:
     number = libcamera.CameraManager.singleton().cameras.index(camera)
     _orientations[number] = configuration.orientation
-    return _configure(camera, configuration)
+    asked = _colour_spaces[number] = _colours(configuration)
+    _validate(configuration)  # what the virtual camera itself takes
+    result = _configure(camera, configuration)
+    configuration.at(0).color_space = asked
+    return result
+
+
+def _colours(configuration: Any) -> Any:
+    colours = configuration.at(0).color_space
+    return None if colours is None else libcamera.ColorSpace(colours)  # a copy of its own
+
+
+def _validated(configuration: Any) -> Any:
+    asked = _colours(configuration)
+    status = _validate(configuration)
+    if asked is not None:
+        configuration.at(0).color_space = asked
+    return status
+
+
+def _told(request: Any) -> dict[Any, Any]:
+    return {**_metadata.fget(request), **_controls_set.get(request.cookie, {})}
 
 
 def _started(camera: Any, controls: Any = None) -> None:
@@ -129,6 +160,10 @@ def _started(camera: Any, controls: Any = None) -> None:
     fastest_us = next(
         info.min for control, info in camera.controls.items() if control.name == "FrameDurationLimits"
     )
+    number = libcamera.CameraManager.singleton().cameras.index(camera)
+    _controls_set[number] = {
+        control: value for control, value in controls.items() if control.name != "FrameDurationLimits"
+    }
     _start(camera, controls)
     _sensors[camera.id] = _Sensor(camera, max(limits[0] if limits else 0, fastest_us) / 1e6)
 
@@ -163,6 +198,10 @@ def _ready_requests(manager: Any) -> list[Any]:
                 planes = [
                     plane[::rows, ::columns].ravel() for plane in (luma, chroma[..., 0], chroma[..., 1])
                 ]
+                colours = _colour_spaces[request.cookie]
+                if colours is not None and colours.range == libcamera.ColorSpace.Range.Limited:
+                    of_luma, of_chroma = _LIMITED
+                    planes = [of_luma[planes[0]], of_chroma[planes[1]], of_chroma[planes[2]]]
                 memory[:] = np.concatenate(planes)
     return requests
 
@@ -176,6 +215,8 @@ def install() -> None:
     """Put all of it around libcamera's classes, once."""
     libcamera.Camera.acquire, libcamera.Camera.release = _acquired, _released
     libcamera.Camera.configure = _configured
+    libcamera.CameraConfiguration.validate = _validated
+    libcamera.Request.metadata = property(_told)
     libcamera.Camera.start, libcamera.Camera.stop = _started, _stopped
     libcamera.Camera.queue_request = _queued
     libcamera.Camera.generate_configuration = _configuration

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+"""A camera as it must not be, for the test that must notice: `--camera limited_range:LimitedRangeCamera`."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import libcamera
+
+from capture_proc.camera import CameraSettings
+from capture_proc.options import Picamera2Options
+from capture_proc.picamera2_camera import Picamera2Camera
+from capture_proc.picamera2_library import Library
+
+
+class LimitedRangeCamera(Picamera2Camera):
+    """Asks for the colours of television, as Picamera2 does unless told otherwise."""
+
+    def __init__(self, settings: CameraSettings) -> None:
+        library = Library()
+        library.ColorSpace = SimpleNamespace(Sycc=libcamera.ColorSpace.Smpte170m)
+        super().__init__(settings, Picamera2Options(), library=library)

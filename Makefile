@@ -4,7 +4,7 @@ ARGS ?=
 TESTS ?=
 INSTALLED := .venv/installed
 
-.PHONY: run test test-camera ring-campaign lint .venv
+.PHONY: run test test-camera ring-campaign bench-ring lint .venv
 
 run: $(INSTALLED)
 	@exec .venv/bin/python supervisor.py $(ARGS)
@@ -19,6 +19,10 @@ test-camera: $(INSTALLED)
 # What the suite does to the ring for a minute, for half an hour; it prints what docs/ring.md quotes.
 ring-campaign: $(INSTALLED)
 	@RING_CAMPAIGN=long .venv/bin/python -m pytest -s --timeout=3600 $(or $(TESTS),tests/ring_faults)
+
+# The ring beside what else there is, for ten minutes; rewrites its part of docs/benchmarks.md.
+bench-ring: .venv/for-benchmarks
+	@.venv/bin/python -m bench.ring $(ARGS)
 
 lint: $(INSTALLED)
 	@.venv/bin/ruff check .
@@ -43,4 +47,8 @@ $(INSTALLED): setup.cfg pyproject.toml Makefile
 	  echo "Installing failed, see above; check the network and the free disk space, then type the same again"; exit 1; }
 	@.venv/bin/python -c 'import simplejpeg' || { \
 	  echo "simplejpeg does not work with the numpy found here, see above; type: rm -r .venv; sudo apt install --reinstall python3-numpy; make"; exit 1; }
+	@touch $@
+
+.venv/for-benchmarks: $(INSTALLED)
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv/constraints.txt --editable '.[bench,test]'
 	@touch $@

@@ -318,7 +318,13 @@ def draw(costs: Costs) -> None:
 
     matplotlib.use("svg")
     matplotlib.rcParams.update(
-        {"svg.hashsalt": "ring", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+        {
+            "svg.hashsalt": "ring",
+            "svg.fonttype": "none",
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
     )
     from matplotlib import pyplot  # noqa: PLC0415
 
@@ -331,6 +337,8 @@ def draw(costs: Costs) -> None:
             panel.bar(places, heights, 0.12, label=way.name, color=f"C{at}")
         panel.set_xticks(range(len(SIZES)), list(SIZES))
         panel.set_yscale("log")
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter("{x:g}")
         panel.set_title(title, loc="left", fontsize=9)
     panels[0].legend(frameon=False, fontsize=7)
     figure.savefig(DOCS / "ring-cost.svg", metadata={"Date": None})

@@ -224,7 +224,8 @@ class ZmqWay:
         sending.setsockopt(zmq.SNDHWM, 2)
         sending.bind(self._address)
         time.sleep(0.2)  # subscriptions arrive; what is published before is lost
-        return sending.send
+        send: Send = sending.send
+        return send
 
     def receiver(self, reader: int) -> Receive:
         receiving = zmq.Context().socket(zmq.SUB)
@@ -232,7 +233,8 @@ class ZmqWay:
         receiving.setsockopt(zmq.SUBSCRIBE, b"")
         receiving.setsockopt(zmq.RECONNECT_IVL, 10)
         receiving.connect(self._address)
-        return receiving.recv
+        receive: Receive = receiving.recv
+        return receive
 
 
 WAYS: tuple[type[Way], ...] = (RingWay, QueueWay, PipeWay, SocketWay, ConditionWay, ZmqWay)

@@ -74,6 +74,7 @@ def main(argv: Sequence[str]) -> int:
         about="Live video from a camera to many viewers at once. See README.md.",
     )
     options, capture = line.table(SupervisorOptions), line.table(CaptureOptions)
+    server = line.table(ServerOptions)
     if line.table(Picamera2Options).list_cameras:
         become("capture", line.argv(Picamera2Options))
     try:
@@ -81,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
         listening = listen(options.listen)
         width, height = capture.size or DEFAULT_SIZE
         slot_bytes = options.slot_bytes or max(LEAST_SLOT_BYTES, width * height)
-        memory = create_shared_memory(options.instance, slot_bytes)
+        memory = create_shared_memory(options.instance, slot_bytes, server.max_viewers)
     except AlreadyRunningError as error:
         _log.error("%s", error)
         return os.EX_CANTCREAT
@@ -98,9 +99,15 @@ def main(argv: Sequence[str]) -> int:
         listening,
         memory,
         capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
-        server_arguments=line.argv(ServerOptions),
+        server_arguments=[*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"],
         capture_limits=_capture_limits(stall_timeout_s, first_frame_timeout_s),
     ).run()
+
+
+def _expected_size(capture: CaptureOptions) -> str:
+    """Return the size of pictures that are still to come, as far as options tell."""
+    width, height = capture.size or DEFAULT_SIZE
+    return f"{height}x{width}" if capture.rotate in (90, 270) else f"{width}x{height}"
 
 
 class Supervisor:

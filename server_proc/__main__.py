@@ -16,6 +16,7 @@ from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
 from server_proc.live.fanout import FanOut, Rings
+from server_proc.live.house import House
 from server_proc.options import ServerDescriptors, ServerOptions
 from server_proc.takeover import WebServer
 from server_proc.web.app import create_app
@@ -83,12 +84,22 @@ def _allow_descriptors(max_viewers: int) -> None:
 
 
 def _serve(options: ServerOptions, given: ServerDescriptors) -> None:
+    width, height = map(int, given.expected_size.split("x"))
     fan_out = FanOut(
         _rings(given),
-        max_viewers=options.max_viewers,
+        House(most=options.max_viewers, most_per_address=options.max_viewers_per_address),
         main_loop_turns=lambda: web.turns,
+        stale_after_s=options.stale_after,
+        expected_size=(width, height),
     )
-    service = ServiceFacts(given.instance_id, os.getpid(), options.max_viewers, time.monotonic_ns())
+    service = ServiceFacts(
+        instance_id=given.instance_id,
+        server_pid=os.getpid(),
+        max_viewers=options.max_viewers,
+        max_viewers_per_address=options.max_viewers_per_address,
+        expected_size=(width, height),
+        started_ns=time.monotonic_ns(),
+    )
     web = WebServer(create_app(fan_out, service), socket.socket(fileno=given.listen_fd))
     signal.signal(signal.SIGTERM, lambda *_: web.stop())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's affair

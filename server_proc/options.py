@@ -18,11 +18,24 @@ class ServerOptions:
         help="streams open at once; one more is answered with 503",
         parse=number(int, 1, 10_000),
     )
+    max_viewers_per_address: int = option(
+        "16",
+        expects="a number of viewers from 1 to 10000",
+        help="streams open at once from one address, this machine's own left out",
+        parse=number(int, 1, 10_000),
+    )
+    stale_after: float | None = option(
+        "auto",
+        expects="seconds from 0.2 to 3600",
+        help="age in seconds, 0.2 to 3600, from which a frame is not shown as live any more; auto: 1, or 3 "
+        "frame periods if that is more",
+        parse=number(float, 0.2, 3600, auto=True),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerDescriptors:
-    """What the supervisor hands down; 0 and no name where the process was started by hand."""
+    """What the supervisor hands down and tells; 0 and no name where the process was started by hand."""
 
     listen_fd: int = option("0", expects="a descriptor", help="the listening socket", parse=int)
     frames_fd: int = option("0", expects="a descriptor", help="the frames ring", parse=int)
@@ -30,4 +43,7 @@ class ServerDescriptors:
     capture_board_fd: int = option("0", expects="a descriptor", help="capture's board", parse=int)
     supervisor_board_fd: int = option("0", expects="a descriptor", help="supervisor's board", parse=int)
     server_board_fd: int = option("0", expects="a descriptor", help="the own board", parse=int)
+    expected_size: str = option(
+        "640x480", expects="WIDTHxHEIGHT", help="of pictures for as long as there was none", parse=str
+    )
     instance_id: str = option("", expects="a word", help="this life of the service", parse=str)

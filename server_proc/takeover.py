@@ -21,7 +21,6 @@ from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer
 from waitress.task import WSGITask
 
-from server_proc.live.multipart import DELIMITER
 from server_proc.live.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Task(WSGITask):
             channel.outbufs = [OverflowableBuffer(channel.adj.outbuf_overflow)]
             channel.total_outbufs_len = 0
         self._handed_over = self.wrote_header = self.close_on_finish = True
-        ticket.hand_over(connection, unsent + self._head() + DELIMITER)
+        ticket.hand_over(connection, unsent, self._head())
 
     def _head(self) -> bytes:
         lines = [f"HTTP/{self.version} {self.status}"]

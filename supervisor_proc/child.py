@@ -101,6 +101,7 @@ class Child:
         return {
             "state": self.policy.state.value,
             "pid": self.pid,
+            "tries": self.policy.tries,
             "restarts": dict(self.restarts),
             "last_reason": self.last_reason,
             "next_start_ns": round(self.policy.deadline_s * 1e9) if waits else None,

@@ -113,6 +113,8 @@ class RestartPolicy:
         self._restart_asked = False
         self.stays_away = False
         """Whether it was stopped for good."""
+        self.tries = 0
+        """How often it was started since it last made progress."""
 
     def tick(self, now_s: float, *, progress: bool = False, exited: bool = False) -> Action:
         """Take what the child did since the last tick; return what to do."""
@@ -141,6 +143,10 @@ class RestartPolicy:
         if after is State.BACKOFF and self.stays_away:
             after = State.DONE
         self.state = after
+        if after is State.STARTING:
+            self.tries += 1
+        elif after is State.RUNNING:
+            self.tries = 0
         self.deadline_s = now_s + self._time_in(after, before, now_s)
         if before is after and event is Event.PROGRESS:
             return Action.NOTHING

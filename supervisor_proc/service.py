@@ -12,7 +12,7 @@ import socket
 import stat
 import struct
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shm_ring.board import BOARD_GEOMETRY
@@ -24,6 +24,8 @@ from supervisor_proc.options import Address
 SLOT_COUNT = 4
 """The newest, the one being written, and one for each of the two readers."""
 LEAST_SLOT_BYTES = 256 * 1024
+VIEWER_ON_BOARD_BYTES = 768
+"""The most that the facts of a viewer take as JSON."""
 _BACKLOG = 1024
 _PID_BYTES = 10
 _SIOCGIFADDR = 0x8915  # netdevice(7)
@@ -161,18 +163,23 @@ class SharedMemory:
         }
 
 
-def create_shared_memory(instance: str, slot_bytes: int) -> SharedMemory:
+def create_shared_memory(instance: str, slot_bytes: int, max_viewers: int) -> SharedMemory:
     """Make all rings of an instance whose lock is held, after sweeping what a killed start left.
+
+    `slot_bytes` is the room for a frame; the server's board has room for the facts of `max_viewers`.
 
     Raises:
         SegmentError: /dev/shm has not the room.
     """
     prefix = f"ringcast-{instance}-"
     sweep_segments(prefix)
+    server_board = replace(
+        BOARD_GEOMETRY, slot_bytes=BOARD_GEOMETRY.slot_bytes + max_viewers * VIEWER_ON_BOARD_BYTES
+    )
     return SharedMemory(
         frames_fd=create_segment(prefix + "frames", Geometry(SLOT_COUNT, slot_bytes)),
         capture_board_fd=create_segment(prefix + "capture", BOARD_GEOMETRY),
-        server_board_fd=create_segment(prefix + "server", BOARD_GEOMETRY),
+        server_board_fd=create_segment(prefix + "server", server_board),
         supervisor_board_fd=create_segment(prefix + "supervisor", BOARD_GEOMETRY),
         doorbell=Doorbell.create(),
     )

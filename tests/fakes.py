@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from capture_proc.camera import Picture, Pixels
+from capture_proc.camera import NoCameraError, Picture, Pixels
 from capture_proc.jpeg import to_jpeg
 from shm_ring.errors import TooBigError
 
@@ -267,3 +267,10 @@ def noise(size: tuple[int, int] = (64, 48), seed: int = 0) -> Any:
 def jpeg_of(pixels: Any, quality: int = 80) -> bytes:
     """Return pixels as a JPEG."""
     return to_jpeg(pixels, quality).jpeg
+
+
+class NoCamera:
+    """`--camera tests.fakes:NoCamera`: a camera that is not connected."""
+
+    def __init__(self, _settings: object) -> None:
+        raise NoCameraError("nothing is plugged in")

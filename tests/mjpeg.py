@@ -83,7 +83,8 @@ class StreamViewer:
             raise ValueError(f"torn: a JPEG from {jpeg[:4]!r} to {jpeg[-4:]!r}")
         del self._waiting[: start + length + 11]
         sequence = int(names.get("X-Sequence", 0))
-        jpegs.setdefault(sequence, jpeg)
+        if names.get("X-Freshness") != "placeholder" or not sequence:
+            jpegs.setdefault(sequence, jpeg)
         if self.seen and sequence < self.seen[-1].sequence:
             raise ValueError(f"the sequence went back from {self.seen[-1].sequence} to {sequence}")
         timestamp = float(names["X-Timestamp"])
@@ -133,7 +134,12 @@ class Audience:
         for number, viewer in enumerate(self.viewers):
             assert viewer.fault is None, f"viewer {number}: {viewer.fault}"
             assert not viewer.ended, f"viewer {number}: its connection ended"
-        digests = {(seen.sequence, seen.digest) for viewer in self.viewers for seen in viewer.seen}
+        digests = {
+            (seen.sequence, seen.digest)
+            for viewer in self.viewers
+            for seen in viewer.seen
+            if seen.freshness != "placeholder"
+        }
         assert len(digests) == len({sequence for sequence, _ in digests}), "one frame, two contents"
 
     def _watch(self) -> None:

@@ -3,27 +3,52 @@ from __future__ import annotations
 
 import pytest
 
-from server_proc.live.freshness import Freshness, due, gave_up, repeat_after_s, stale_after_s
+from server_proc.live.freshness import Freshness, due, repeat_after_s, stale_after_s
+
+LIVE, REPEAT, PLACEHOLDER, WAIT = Freshness
 
 
 @pytest.mark.parametrize(
-    ("newest", "sent", "repeated", "age_s", "quiet_s", "expected"),
+    ("stale", "newest", "sent", "repeated", "quiet_s", "expected"),
     [
-        (1, 0, False, 0.1, 0.0, Freshness.LIVE),  # a viewer's first
-        (8, 7, True, 0.1, 9.0, Freshness.LIVE),
-        (7, 7, False, 0.3, 0.24, Freshness.WAIT),
-        (7, 7, False, 0.3, 0.25, Freshness.REPEAT),
-        (7, 7, True, 0.5, 9.0, Freshness.WAIT),  # once is enough
-        (7, 0, False, 1.0, 0.0, Freshness.WAIT),  # it came too late for this one
-        (7, 7, False, 1.0, 9.0, Freshness.WAIT),
+        (False, 1, 0, False, 0.0, LIVE),  # a viewer's first
+        (False, 8, 7, True, 9.0, LIVE),
+        (False, 7, 7, False, 0.24, WAIT),
+        (False, 7, 7, False, 0.25, REPEAT),
+        (False, 7, 7, True, 9.0, WAIT),  # once is enough
+        (True, 7, 0, False, 0.0, PLACEHOLDER),  # it came too late for this one
+        (True, 7, 7, False, 9.0, PLACEHOLDER),
+        (True, 0, 0, False, 0.0, PLACEHOLDER),  # there never was one
     ],
 )
 def test_what_a_viewer_is_due(
-    newest: int, sent: int, repeated: bool, age_s: float, quiet_s: float, expected: Freshness
+    stale: bool, newest: int, sent: int, repeated: bool, quiet_s: float, expected: Freshness
 ) -> None:
     assert expected is due(
-        newest=newest, sent=sent, repeated=repeated, age_s=age_s, quiet_s=quiet_s, period_s=0.05
+        stale=stale,
+        newest=newest,
+        sent=sent,
+        repeated=repeated,
+        quiet_s=quiet_s,
+        period_s=0.05,
+        placeholder=3,
+        placeholder_sent=2,
     )
+
+
+@pytest.mark.parametrize(("drawn", "sent", "expected"), [(0, 0, WAIT), (1, 0, PLACEHOLDER), (1, 1, WAIT)])
+def test_each_placeholder_is_shown_once(drawn: int, sent: int, expected: Freshness) -> None:
+    step = due(
+        stale=True,
+        newest=7,
+        sent=7,
+        repeated=False,
+        quiet_s=9.0,
+        period_s=0.05,
+        placeholder=drawn,
+        placeholder_sent=sent,
+    )
+    assert step is expected
 
 
 def test_slow_cameras_are_given_time() -> None:
@@ -31,17 +56,4 @@ def test_slow_cameras_are_given_time() -> None:
     assert repeat_after_s(1.0) == 1.5
     assert stale_after_s(0.05) == 1.0
     assert stale_after_s(1.0) == 3.0
-
-
-@pytest.mark.parametrize(
-    ("blocked", "half_closed", "quiet_s", "expected"),
-    [
-        (False, False, 9999.0, False),
-        (True, False, 59.0, False),  # it pauses
-        (True, False, 60.0, True),
-        (False, True, 5.0, False),
-        (False, True, 5.15, True),
-    ],
-)
-def test_when_a_viewer_is_let_go(blocked: bool, half_closed: bool, quiet_s: float, expected: bool) -> None:
-    assert expected is gave_up(blocked=blocked, half_closed=half_closed, quiet_s=quiet_s, period_s=0.05)
+    assert stale_after_s(1.0, asked_s=0.5) == 0.5

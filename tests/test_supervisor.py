@@ -59,7 +59,7 @@ def test_a_stop_ends_in_time_and_names_what_survives(
         watched = Supervisor(
             signals[0],
             listening,
-            create_shared_memory("stucktest", 4096),
+            create_shared_memory("stucktest", 4096, max_viewers=1),
             capture_arguments=[],
             server_arguments=[],
             capture_limits=Limits(20.0, 3.0),

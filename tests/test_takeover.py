@@ -13,8 +13,9 @@ import pytest
 from waitress import channel, server, task
 
 from server_proc import takeover
+from server_proc.live.connection import Connection, Outcome
+from server_proc.live.house import Seat
 from server_proc.live.ticket import Ticket
-from server_proc.live.viewer import Outcome, Viewer
 from server_proc.takeover import Channel, Task, WebServer
 from tests.conditions import eventually
 
@@ -25,18 +26,24 @@ class App:
     """`/stream` answers a ticket, `/large` 100 kB, anything else a word."""
 
     def __init__(self) -> None:
-        self.viewers: list[Viewer] = []
+        self.viewers: list[Connection] = []
         self.given_back = 0
         self.answered = 0
 
     def give_back(self) -> None:
         self.given_back += 1
 
+    def ticket(self) -> Ticket:
+        return Ticket(Seat(self.give_back, in_place_of_the_quietest=False), self.take)
+
+    def take(self, connection: socket.socket, unsent: bytes, head: bytes) -> None:
+        self.viewers.append(Connection(connection, unsent + head + b"--frame\r\n", address="a"))
+
     def __call__(self, environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.answered += 1
         if environ["PATH_INFO"] == "/stream":
             start_response("200 OK", [("content-type", "multipart/x"), ("x-accel-buffering", "no")])
-            return Ticket(self.viewers.append, self.give_back, address="a", extra_headers=False)
+            return self.ticket()
         if environ["PATH_INFO"] == "/head":
             start_response("200 OK", [("content-type", "multipart/x")])
             return []
@@ -75,9 +82,9 @@ def read_to_the_end(client: socket.socket) -> bytes:
     return came
 
 
-def finish(viewer: Viewer) -> None:
+def finish(viewer: Connection) -> None:
     """Do what the fan-out does, on its own: send the opening and end the stream."""
-    viewer.admitted(1, 0.0, 0)
+    viewer.admitted(0.0)
     while viewer.go_on(0.0) is Outcome.BUSY:
         pass
     viewer.end()
@@ -104,7 +111,7 @@ def test_what_the_application_writes_after_the_hand_over_goes_nowhere(app: App) 
 
     def writing(environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
         writers.append(start_response("200 OK", [("content-type", "multipart/x")]))
-        return Ticket(app.viewers.append, app.give_back, address="a", extra_headers=False)
+        return app.ticket()
 
     listening = socket.create_server(("127.0.0.1", 0))
     web = WebServer(writing, listening)
@@ -185,7 +192,7 @@ def test_clients_that_pipeline_and_do_not_read_hold_no_thread(
 
 def test_a_ticket_that_cannot_be_handed_over_gives_its_place_back(app: App) -> None:
     def broken(environ: Any, start_response: Any) -> Iterable[bytes]:
-        return Ticket(app.viewers.append, app.give_back, address="a", extra_headers=False)
+        return app.ticket()
 
     class Gone:
         def hand_over(self, ticket: Ticket) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from server_proc.live.offer import Offer
-from server_proc.live.viewer import Outcome, Viewer
+from server_proc.live.connection import Connection, Outcome
+from server_proc.live.freshness import Freshness
+from server_proc.live.offer import Offer, PartForm
+from server_proc.live.viewer import Viewer, Wishes
 from shm_ring.frame import Frame, FrameFacts
+from tests.conditions import eventually
 
 OPENING = b"HEAD\r\n\r\n--frame\r\n"
 
@@ -39,9 +43,9 @@ def start(viewer: Viewer, first: Offer, now_s: float = 0.0) -> None:
     assert viewer.offer(first, now_s) is Outcome.SENT
 
 
-def viewer_on(connection: socket.socket, *, extra_headers: bool = False) -> Viewer:
-    viewer = Viewer(connection, OPENING, address="127.0.0.1", extra_headers=extra_headers)
-    viewer.admitted(1, now_s=0.0, seen_before=0)
+def viewer_on(connection: socket.socket, opening: bytes = OPENING, **wishes: Any) -> Viewer:
+    viewer = Viewer(connection, opening, wishes=Wishes("127.0.0.1", **wishes))
+    viewer.welcome(1, 0.0, 1_700_000_000.0, seen_before=0)
     return viewer
 
 
@@ -86,7 +90,7 @@ def test_a_viewer_that_stops_reading_skips_frames_and_no_part_is_torn(
         came += rest
     expected = [offer(number, 300_000).plain for number in [*range(1, begun + 1), sequence]]
     assert came == OPENING + b"".join(expected)
-    assert viewer.facts(2.0, seen=sequence).skipped == sequence - begun - 1
+    assert viewer.facts(2.0, last, seen=sequence).skipped == sequence - begun - 1
 
 
 def test_an_opening_that_is_not_taken_blocks_the_viewer(
@@ -94,8 +98,7 @@ def test_an_opening_that_is_not_taken_blocks_the_viewer(
 ) -> None:
     """It must be let go after a while as any other that takes nothing."""
     server, _ = ends
-    viewer = Viewer(server, bytes(20_000_000), address="127.0.0.1", extra_headers=False)
-    viewer.admitted(1, now_s=0.0, seen_before=0)
+    viewer = viewer_on(server, bytes(20_000_000))
     assert viewer.go_on(0.0) is Outcome.BUSY
     assert viewer.blocked
 
@@ -117,9 +120,79 @@ def test_a_repeat_is_sent_once_more_and_counts_as_no_frame(
 
 def test_extra_headers_go_to_those_who_asked(ends: tuple[socket.socket, socket.socket]) -> None:
     server, client = ends
-    viewer = viewer_on(server, extra_headers=True)
+    viewer = viewer_on(server, form=PartForm.FACTS)
     start(viewer, offer(1))
     assert b"X-Sequence: 1\r\n" in read_exactly(client, 1000)
+
+
+def test_a_placeholder_counts_as_no_frame_and_keeps_the_last_sequence(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    server, client = ends
+    viewer = viewer_on(server, form=PartForm.FACTS)
+    start(viewer, offer(3))
+    assert viewer.show_placeholder(offer(3), 1, 2.0) is Outcome.SENT
+    came = read_exactly(client, len(OPENING) + 2 * len(offer(3).plain))
+    assert came.count(b"X-Sequence: 3\r\n") == 2
+    assert b"X-Freshness: placeholder\r\n" in came
+    assert (viewer.frames, viewer.sequence, viewer.placeholder) == (1, 3, 1)
+    assert viewer.freshness is Freshness.PLACEHOLDER
+
+
+def test_the_next_head_goes_out_with_the_frame_before_it_where_it_is_wanted(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    server, client = ends
+    viewer = viewer_on(server, b"", form=PartForm.ADVANCED)
+    start(viewer, offer(1))
+    jpeg = offer(1).frame.jpeg
+    expected = jpeg + b"\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n"
+    assert read_exactly(client, len(expected)) == expected
+
+
+@pytest.mark.parametrize(("fps", "expected"), [(1, 11), (5, 51), (15, 151), (60, 200)])
+def test_a_stream_is_thinned_to_the_rate_that_is_wanted(
+    ends: tuple[socket.socket, socket.socket], fps: float, expected: int
+) -> None:
+    """Ten seconds of a camera with 20 frames a second that are up to 5 ms early or late."""
+    server, client = ends
+    viewer = viewer_on(server, b"", fps=fps)
+    early = 0
+    for number in range(200):
+        now_s = 100 + number / 20 + (-0.005, 0.0, 0.005)[number % 3]
+        outcome = viewer.offer(offer(number + 1), now_s)
+        early += outcome is Outcome.EARLY
+        if outcome is Outcome.SENT:
+            read_exactly(client, len(offer(number + 1).plain))
+    assert viewer.frames == pytest.approx(expected, abs=2)
+    assert viewer.frames + early == 200
+
+
+def test_facts_tell_how_far_behind_a_viewer_is(ends: tuple[socket.socket, socket.socket]) -> None:
+    server, client = ends
+    viewer = viewer_on(server, b"", user_agent="curl", key="car")
+    for number in range(1, 21):
+        viewer.offer(offer(number), number / 20)
+        read_exactly(client, len(offer(number).plain))
+    newest = offer(30)
+    newest.captured_ns = 700_000_000
+    facts = viewer.facts(2.0, newest, seen=30)
+    assert (facts.user_agent, facts.key, facts.address) == ("curl", "car", "127.0.0.1")
+    assert (facts.frames, facts.skipped, facts.behind_ms) == (20, 10, 700)
+    assert (facts.fps, facts.freshness, facts.quiet_s) == (10.0, "live", 1.0)
+    assert facts.bytes == 20 * len(offer(1).plain)
+    assert (facts.since_unix_s, facts.watched_s) == (1_700_000_000.0, 2.0)
+
+
+def test_a_peer_is_silent_that_acknowledges_nothing(ends: tuple[socket.socket, socket.socket]) -> None:
+    """One that only pauses has acknowledged what its kernel has room for."""
+    server, _ = ends
+    connection = Connection(server, b"", address="a")
+    connection.admitted(0.0)
+    while connection.begin(bytes(1 << 20), 0.0) is Outcome.SENT:
+        pass
+    assert connection.blocked
+    eventually(lambda: not connection.is_silent(0.0))
 
 
 def test_a_client_that_went_is_found_gone(ends: tuple[socket.socket, socket.socket]) -> None:

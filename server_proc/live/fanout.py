@@ -9,20 +9,27 @@ from __future__ import annotations
 import logging
 import os
 import select
-import threading
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from server_proc.live.freshness import Freshness, due, gave_up, repeat_after_s, stale_after_s
-from server_proc.live.offer import Offer
+from server_proc.live import patience
+from server_proc.live.connection import BUSY, EARLY, GONE, SENT, Connection, Outcome
+from server_proc.live.freshness import Freshness, due, repeat_after_s, stale_after_s
+from server_proc.live.house import QUIET_S, House, Refusal, Seat
+from server_proc.live.multipart import ADVANCED_DELIMITER, DELIMITER
+from server_proc.live.offer import Offer, PartForm
+from server_proc.live.placeholders import Placeholders
 from server_proc.live.snapshot import Snapshot
 from server_proc.live.ticket import Ticket
-from server_proc.live.viewer import BUSY, GONE, SENT, Outcome, Viewer
+from server_proc.live.viewer import Viewer, ViewerFacts, Wishes
+from server_proc.live.waiting import Respond, Waiting
 from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.doorbell import Doorbell
-from shm_ring.frame import Frame
+from shm_ring.frame import Frame, FrameFacts
 from shm_ring.ring import RingReader
 
 _log = logging.getLogger(__name__)
@@ -32,6 +39,10 @@ _LOOK_S = 0.25
 _BOARD_S = 1.0
 _FINISH_S = 0.5
 """How long a stop waits for viewers to take the rest of their part."""
+_FACTS_EACH_S = 0.001
+"""Facts of viewers are told anew after so long for each: of 100 at every look, of 1000 once a second."""
+_EDGES = select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_ENDED = select.EPOLLERR | select.EPOLLHUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,47 +59,72 @@ class Rings:
 class FanOut:
     """All viewers and the newest frame.
 
-    `run` is its thread's whole life; `admit`, `snapshot` and `stop` may be used from any thread.
+    `run` is its thread's whole life; `admit`, `admit_waiting`, `snapshot` and `stop` may be used from any
+    thread.
     """
 
     def __init__(
         self,
         rings: Rings,
+        house: House,
         *,
-        max_viewers: int,
         main_loop_turns: Callable[[], int],
+        stale_after_s: float | None = None,
+        expected_size: tuple[int, int] = (640, 480),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the rings; `main_loop_turns` counts up while Waitress's main loop is alive."""
+        """Take the rings and the house.
+
+        `main_loop_turns` counts up while Waitress's main loop is alive; `stale_after_s` is the age from
+        which a frame is not shown as live, None for what follows from the frame period; `expected_size`
+        is the (width, height) of pictures for as long as there was none.
+        """
         self._rings = rings
-        self._max_viewers = max_viewers
+        self._house = house
         self._main_loop_turns = main_loop_turns
+        self._asked_stale_after_s = stale_after_s
         self._clock = clock
         self._epoll = select.epoll()
         self._wake = Doorbell.create()
         self._epoll.register(self._wake.fileno(), select.EPOLLIN)
         self._epoll.register(rings.doorbell.fileno(), select.EPOLLIN)
-        self._places = threading.Lock()
-        self._places_taken = 0
-        self._arrivals: deque[Viewer] = deque()
+        self._arrivals: deque[Viewer | Waiting] = deque()
+        self._seats: dict[Connection, Seat] = {}
         self._stopping = False
         self._viewers: dict[int, Viewer] = {}
+        self._waiting: dict[int, Waiting] = {}
         self._last_id = 0
         self._newest: Offer | None = None
         self._frames_seen = 0
+        self._began_s = clock()
+        facts = FrameFacts(round(self._began_s * 1e9), time.time_ns(), *expected_size)
+        self._placeholders = Placeholders(Frame(0, facts, b""), drawn=self._wake.ring)
         self._repeat_due_s = float("inf")
         self._look_due_s = 0.0
         self._board_due_s = 0.0
+        self._facts_due_s = 0.0
         self._turns_at_board = 0
         self.snapshot = Snapshot()
 
-    def admit(self, *, address: str, extra_headers: bool) -> Ticket | None:
-        """Reserve a place for a viewer; None when all are taken."""
-        with self._places:
-            if self._places_taken >= self._max_viewers:
-                return None
-            self._places_taken += 1
-        return Ticket(self._take, self._give_back, address=address, extra_headers=extra_headers)
+    def admit(self, wishes: Wishes) -> Ticket | Refusal:
+        """Reserve a place for a viewer."""
+        seat = self._enter(wishes)
+        return seat if isinstance(seat, Refusal) else Ticket(seat, partial(self._take_viewer, seat, wishes))
+
+    def admit_waiting(self, wishes: Wishes, after: int, respond: Respond) -> Ticket | Refusal:
+        """Reserve a place for a client that waits for a frame with a sequence above `after`.
+
+        `respond` makes the whole answer, and is called by the fan-out's thread.
+        """
+        seat = self._enter(wishes)
+        if isinstance(seat, Refusal):
+            return seat
+
+        def take(connection: socket.socket, unsent: bytes, _head: bytes) -> None:
+            waiting = Waiting(connection, unsent, address=wishes.address, after=after, respond=respond)
+            self._take(waiting, seat)
+
+        return Ticket(seat, take)
 
     def stop(self) -> None:
         """End all streams after a whole part, and then the thread."""
@@ -101,38 +137,46 @@ class FanOut:
             self._serve_once()
         self._end_all()
 
-    def _take(self, viewer: Viewer) -> None:
-        self._arrivals.append(viewer)
+    def _enter(self, wishes: Wishes) -> Seat | Refusal:
+        quiet_s = (one.quiet_s for one in self.snapshot.viewers if one.address == wishes.address)
+        return self._house.enter(wishes.address, wishes.key, max(quiet_s, default=0.0))
+
+    def _take_viewer(
+        self, seat: Seat, wishes: Wishes, connection: socket.socket, unsent: bytes, head: bytes
+    ) -> None:
+        first = ADVANCED_DELIMITER if wishes.form is PartForm.ADVANCED else DELIMITER
+        self._take(Viewer(connection, unsent + head + first, wishes=wishes), seat)
+
+    def _take(self, one: Viewer | Waiting, seat: Seat) -> None:
+        self._seats[one] = seat
+        self._arrivals.append(one)
         self._wake.ring()
 
-    def _give_back(self) -> None:
-        with self._places:
-            self._places_taken -= 1
-
     def _serve_once(self) -> None:
-        until_s = min(self._repeat_due_s, self._look_due_s, self._board_due_s)
+        until_s = min(self._repeat_due_s, self._look_due_s)
         events = self._epoll.poll(max(0.0, until_s - self._clock()))
         now_s = self._clock()
         for descriptor, event in events:
             viewer = self._viewers.get(descriptor)
             if viewer is not None:
                 self._on_edge(viewer, event, now_s)
+            elif descriptor in self._waiting:
+                self._serve_waiting(self._waiting[descriptor], now_s, ended=bool(event & _ENDED))
         if self._rings.doorbell.quiet():
             self._show_newest(now_s)
         # Last, for a newcomer's descriptor may be one of these events' that was closed meanwhile.
         if self._wake.quiet():
             self._welcome(now_s)
+            if self._placeholders.take_drawn():
+                self._send_what_is_due(now_s)
         if now_s >= self._repeat_due_s:
             self._send_what_is_due(now_s)
         if now_s >= self._look_due_s:
             self._look(now_s)
-        if now_s >= self._board_due_s:
-            self._write_board(now_s)
 
     def _on_edge(self, viewer: Viewer, event: int, now_s: float) -> None:
-        ended = event & (select.EPOLLERR | select.EPOLLHUP)
         viewer.half_closed = viewer.half_closed or bool(event & select.EPOLLRDHUP)
-        outcome = GONE if ended else viewer.go_on(now_s)
+        outcome = GONE if event & _ENDED else viewer.go_on(now_s)
         if outcome is SENT:
             outcome = self._send_due(viewer, now_s)
         if outcome is GONE:
@@ -144,14 +188,26 @@ class FanOut:
             return
         newest = self._newest = Offer(Frame.of(published))
         self.snapshot = replace(self.snapshot, frame=newest.frame)
-        if newest.age_s(now_s) >= stale_after_s(self.snapshot.period_s):
+        if self._is_stale(now_s):
             return  # this server process is new, and the camera is away
+        self._placeholders.end()
         self._frames_seen += 1
-        viewers = self._viewers.values()
-        gone = [viewer for viewer in viewers if viewer.offer(newest, now_s) is GONE]
-        for viewer in gone:
-            self._let_go(viewer, now_s)
+        for viewer in list(self._viewers.values()):
+            outcome = viewer.offer(newest, now_s)
+            if outcome is EARLY:
+                viewer.thinned += 1
+            elif outcome is GONE:
+                self._let_go(viewer, now_s)
+        for waiting in list(self._waiting.values()):
+            self._serve_waiting(waiting, now_s)
         self._repeat_due_s = now_s + repeat_after_s(self.snapshot.period_s)
+
+    def _is_stale(self, now_s: float) -> bool:
+        return self._quiet_s(now_s) >= self.snapshot.stale_after_s
+
+    def _quiet_s(self, now_s: float) -> float:
+        """Return for how many seconds there has been no live picture."""
+        return now_s - self._began_s if self._newest is None else self._newest.age_s(now_s)
 
     def _send_what_is_due(self, now_s: float) -> None:
         """Go through all viewers while no new frame comes: some may still need the last, or again."""
@@ -161,49 +217,70 @@ class FanOut:
                 self._let_go(viewer, now_s)
 
     def _send_due(self, viewer: Viewer, now_s: float) -> Outcome:
-        newest = self._newest
-        if newest is None:
-            return SENT
+        newest, placeholder = self._newest, self._placeholders.current
+        period_s = max(self.snapshot.period_s, viewer.period_s)
         step = due(
-            newest=newest.sequence,
+            stale=self._is_stale(now_s),
+            newest=newest.sequence if newest else 0,
             sent=viewer.sequence,
             repeated=viewer.repeated,
-            age_s=newest.age_s(now_s),
             quiet_s=now_s - viewer.sent_s,
-            period_s=self.snapshot.period_s,
+            period_s=period_s,
+            placeholder=self._placeholders.number if placeholder else 0,
+            placeholder_sent=viewer.placeholder,
         )
-        outcome = SENT
-        if step is Freshness.LIVE:
-            outcome = viewer.offer(newest, now_s)
-        elif step is Freshness.REPEAT:
-            outcome = viewer.repeat(newest, now_s)
-        again_s = viewer.sent_s + repeat_after_s(self.snapshot.period_s)
+        again_s = viewer.sent_s + repeat_after_s(period_s)
         if again_s > now_s:
             self._repeat_due_s = min(self._repeat_due_s, again_s)
-        return outcome
+        if step is Freshness.LIVE and newest:
+            return viewer.offer(newest, now_s)
+        if step is Freshness.REPEAT and newest:
+            return viewer.repeat(newest, now_s)
+        if step is Freshness.PLACEHOLDER and placeholder:
+            return viewer.show_placeholder(placeholder, self._placeholders.number, now_s)
+        return SENT
 
     def _welcome(self, now_s: float) -> None:
         while self._arrivals:
-            viewer = self._arrivals.popleft()
-            self._last_id += 1
+            one = self._arrivals.popleft()
             try:
-                viewer.admitted(self._last_id, now_s, self._frames_seen)
+                if isinstance(one, Viewer):
+                    self._welcome_viewer(one, now_s)
+                else:
+                    one.admitted(now_s)
+                    self._waiting[one.fileno()] = one
             except OSError:  # it went before it came
-                viewer.end()
-                self._give_back()
+                self._close(one)
                 continue
-            self._viewers[viewer.fileno()] = viewer
-            _log.info("viewer #%d came from %s (%s)", viewer.id, viewer.address, self._count())
             # writable from the start, so registering makes the first edge
-            self._epoll.register(viewer.fileno(), select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET)
+            self._epoll.register(one.fileno(), _EDGES)
+
+    def _welcome_viewer(self, viewer: Viewer, now_s: float) -> None:
+        self._last_id += 1
+        viewer.welcome(self._last_id, now_s, time.time(), seen_before=self._frames_seen)
+        self._make_room(viewer, now_s)
+        self._viewers[viewer.fileno()] = viewer
+        self._facts_due_s = 0.0
+        _log.info("viewer #%d came from %s (%s)", viewer.id, viewer.address, self._count())
+
+    def _make_room(self, newcomer: Viewer, now_s: float) -> None:
+        """Let go of whom a newcomer takes the place of: its own ghost, or the quietest of its address."""
+        key = newcomer.wishes.key
+        ghosts = [viewer for viewer in self._viewers.values() if key and viewer.wishes.key == key]
+        for ghost in ghosts:
+            self._let_go(ghost, now_s, "was replaced by a viewer with its key")
+        if self._seats[newcomer].in_place_of_the_quietest:
+            neighbours = (viewer for viewer in self._viewers.values() if viewer.address == newcomer.address)
+            quietest = min(neighbours, key=lambda viewer: viewer.sent_s, default=None)
+            if quietest is not None and now_s - quietest.sent_s > QUIET_S:
+                self._let_go(quietest, now_s, "took nothing and gave its place to another of its address")
 
     def _let_go(self, viewer: Viewer, now_s: float, how: str = "left") -> None:
-        descriptor = viewer.fileno()
-        self._epoll.unregister(descriptor)
-        del self._viewers[descriptor]
-        viewer.end()
-        self._give_back()
-        told = viewer.facts(now_s, self._frames_seen)
+        told = viewer.facts(now_s, self._newest, seen=self._frames_seen)
+        del self._viewers[viewer.fileno()]
+        self._facts_due_s = 0.0
+        self._epoll.unregister(viewer.fileno())
+        self._close(viewer)
         _log.info(
             "viewer #%d from %s %s after %.1f s: %d frames, %d skipped (%s)",
             told.id,
@@ -215,57 +292,100 @@ class FanOut:
             self._count(),
         )
 
+    def _close(self, one: Viewer | Waiting) -> None:
+        one.end()
+        self._seats.pop(one).leave()
+
     def _count(self) -> str:
         return f"{len(self._viewers)} viewer{'' if len(self._viewers) == 1 else 's'}"
 
+    def _serve_waiting(self, waiting: Waiting, now_s: float, *, ended: bool = False) -> None:
+        fresh = None if self._newest is None or self._is_stale(now_s) else self._newest.frame
+        waiting.look(fresh, now_s)
+        if ended or waiting.send(now_s) is GONE or waiting.done or self._gave_up(waiting, now_s):
+            del self._waiting[waiting.fileno()]
+            self._epoll.unregister(waiting.fileno())
+            self._close(waiting)
+
     def _look(self, now_s: float) -> None:
         self._look_due_s = now_s + _LOOK_S
+        self._read_boards(now_s)
         self._show_newest(now_s)  # in case a writer died between its publish and its ringing
+        if self._viewers and self._is_stale(now_s):
+            newest = self._newest.frame if self._newest else None
+            self._placeholders.draw(newest, self._quiet_s(now_s), self.snapshot.supervisor, now_s)
         self._send_what_is_due(now_s)
         for viewer in list(self._viewers.values()):
-            if gave_up(
-                blocked=viewer.blocked,
-                half_closed=viewer.half_closed,
-                quiet_s=now_s - viewer.sent_s,
-                period_s=self.snapshot.period_s,
-            ):
+            if self._gave_up(viewer, now_s):
                 self._let_go(viewer, now_s, "took nothing more and was let go")
+        for waiting in list(self._waiting.values()):
+            self._serve_waiting(waiting, now_s)
+        if now_s >= self._board_due_s:
+            self._write_board(now_s)
+
+    def _gave_up(self, one: Connection, now_s: float) -> bool:
+        quiet_s = now_s - one.sent_s
+        if quiet_s < patience.HALF_CLOSED_S:
+            return False
+        standing = patience.Standing(
+            quiet_s=quiet_s,
+            blocked=one.blocked,
+            silent=one.blocked and one.is_silent(patience.SILENT_S),
+            half_closed=one.half_closed,
+            taken_bytes=one.taken_bytes,
+        )
+        return patience.gave_up(standing, self.snapshot.period_s)
+
+    def _read_boards(self, now_s: float) -> None:
         capture = self._rings.capture_board.read()
+        period_s = capture.status["period_s"] if capture else self.snapshot.period_s
         self.snapshot = Snapshot(
             frame=self.snapshot.frame,
-            period_s=capture.status["period_s"] if capture else self.snapshot.period_s,
-            viewers=tuple(viewer.facts(now_s, self._frames_seen) for viewer in self._viewers.values()),
+            period_s=period_s,
+            stale_after_s=stale_after_s(period_s, self._asked_stale_after_s),
+            viewer_count=len(self._viewers),
+            viewers=self._facts(now_s),
             capture=capture,
             supervisor=self._rings.supervisor_board.read(),
             dropped_busy=self._rings.frames.dropped_busy,
             dropped_too_big=self._rings.frames.dropped_too_big,
         )
 
+    def _facts(self, now_s: float) -> tuple[ViewerFacts, ...]:
+        if now_s < self._facts_due_s:
+            return self.snapshot.viewers
+        self._facts_due_s = now_s + _FACTS_EACH_S * len(self._viewers)
+        seen = self._frames_seen
+        return tuple(viewer.facts(now_s, self._newest, seen=seen) for viewer in self._viewers.values())
+
     def _write_board(self, now_s: float) -> None:
         """Tell the supervisor that this process lives: both this loop and Waitress's have moved."""
         turns = self._main_loop_turns()
         if turns == self._turns_at_board:
-            self._board_due_s = now_s + _LOOK_S
             return
         self._turns_at_board = turns
         self._board_due_s = now_s + _BOARD_S
-        self._rings.own_board.write({"pid": os.getpid(), "viewers": len(self._viewers)})
+        viewers = [one._asdict() for one in self.snapshot.viewers]
+        self._rings.own_board.write({"pid": os.getpid(), "viewers": len(self._viewers), "list": viewers})
 
     def _end_all(self) -> None:
         """End every stream, each as soon as its part is whole, those that do not read by a deadline."""
         self._epoll.unregister(self._wake.fileno())
         self._epoll.unregister(self._rings.doorbell.fileno())
         while self._arrivals:
-            self._arrivals.popleft().end()
+            self._close(self._arrivals.popleft())
+        for waiting in list(self._waiting.values()):
+            self._close(waiting)
         now_s = self._clock()
         deadline_s = now_s + _FINISH_S
         ready = list(self._viewers)
         while self._viewers and now_s < deadline_s:
             for descriptor in ready:
-                viewer = self._viewers[descriptor]
-                if viewer.go_on(now_s) is not BUSY:
+                viewer = self._viewers.get(descriptor)
+                if viewer is not None and viewer.go_on(now_s) is not BUSY:
                     self._let_go(viewer, now_s)
             ready = [descriptor for descriptor, _ in self._epoll.poll(deadline_s - now_s)]
             now_s = self._clock()
         for viewer in list(self._viewers.values()):
             self._let_go(viewer, now_s)
+        self._placeholders.close()

@@ -5,28 +5,43 @@ from __future__ import annotations
 
 from enum import Enum
 
+PLACEHOLDER_EVERY_S = 1.0
+"""Clients with the least patience give up after three seconds without a part (motion)."""
+
 
 class Freshness(Enum):
-    """What a viewer is due now."""
+    """What a viewer is due now, and what a part is."""
 
     LIVE = "live"
     """The newest frame, which it was not sent yet."""
     REPEAT = "repeat"
     """The frame that it has, once more: Chromium and WebKit show a frame when the next one starts."""
+    PLACEHOLDER = "placeholder"
+    """A picture that says that there is no live video: the newest frame has grown stale."""
     WAIT = "wait"
-    """Nothing: it has all there is, or what there is has grown stale."""
+    """Nothing: it has all there is."""
 
 
 def due(
-    *, newest: int, sent: int, repeated: bool, age_s: float, quiet_s: float, period_s: float
+    *,
+    stale: bool,
+    newest: int,
+    sent: int,
+    repeated: bool,
+    quiet_s: float,
+    period_s: float,
+    placeholder: int,
+    placeholder_sent: int,
 ) -> Freshness:
     """Return what a viewer is due.
 
-    `newest` and `sent` are sequences, 0 for none sent; `repeated` tells whether `sent` was sent twice;
-    `age_s` is the age of the newest; `quiet_s` is how long the viewer has been sent nothing.
+    `stale`: the newest frame is too old to be shown, or there is none. `newest` and `sent` are
+    sequences, 0 for none; `repeated` tells whether `sent` was sent twice; `quiet_s` is how long the
+    viewer has been sent nothing. `placeholder` counts those that were drawn, `placeholder_sent` is the
+    last that it was sent.
     """
-    if age_s >= stale_after_s(period_s):
-        return Freshness.WAIT  # a person may be driving a car by it
+    if stale:
+        return Freshness.PLACEHOLDER if placeholder > placeholder_sent else Freshness.WAIT
     if newest > sent:
         return Freshness.LIVE
     if not repeated and quiet_s >= repeat_after_s(period_s):
@@ -34,23 +49,11 @@ def due(
     return Freshness.WAIT
 
 
-def gave_up(*, blocked: bool, half_closed: bool, quiet_s: float, period_s: float) -> bool:
-    """Tell whether a viewer is let go, which was sent nothing for `quiet_s`.
-
-    `blocked`: it takes no byte. `half_closed`: it will send no more, as one that has left; while
-    frames flow, the next of them tells those two apart, and while none do, nothing can.
-    See docs/decisions/0003-when-a-viewer-is-let-go.md.
-    """
-    if half_closed and quiet_s >= 5.0 + 3 * period_s:
-        return True
-    return blocked and quiet_s >= 60.0
-
-
 def repeat_after_s(period_s: float) -> float:
     """Return after how long without a new frame the last one is repeated, in seconds."""
     return max(0.25, 1.5 * period_s)
 
 
-def stale_after_s(period_s: float) -> float:
-    """Return the age from which a frame is stale and no longer shown to anybody, in seconds."""
-    return max(1.0, 3 * period_s)
+def stale_after_s(period_s: float, asked_s: float | None = None) -> float:
+    """Return the age from which a frame is no longer shown as live, in seconds: as asked, or by itself."""
+    return max(1.0, 3 * period_s) if asked_s is None else asked_s

@@ -12,6 +12,8 @@ from shm_ring.frame import Frame
 
 CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
 DELIMITER = b"--frame\r\n"
+ADVANCED_DELIMITER = DELIMITER + b"Content-Type: image/jpeg\r\n\r\n"
+"""With the head of a part whose frame is not there yet."""
 
 LEAST_JPEG_BYTES = 4096
 """Some clients hold back a shorter picture until more bytes come."""
@@ -32,6 +34,14 @@ def part(frame: Frame, extra_headers: str = "") -> bytes:
         f"{extra_headers}\r\n"
     )
     return b"".join((head.encode("ascii"), jpeg, b"\r\n", DELIMITER))
+
+
+def advanced_part(frame: Frame) -> bytes:
+    """Return a frame whose part's head went out before it, and the head of the next part.
+
+    That one cannot tell a length, for the next frame is not known yet.
+    """
+    return b"".join((padded(frame.jpeg), b"\r\n", ADVANCED_DELIMITER))
 
 
 def part_facts(frame: Frame, freshness: str, age_ms: int) -> str:

@@ -3,26 +3,50 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from server_proc.live.freshness import Freshness
-from server_proc.live.multipart import part, part_facts
+from server_proc.live.multipart import advanced_part, part, part_facts
 from shm_ring.frame import Frame
 
 
-class Offer:
-    """The newest frame and its part. For the fan-out's thread."""
+class PartForm(Enum):
+    """The bytes that a client reads best."""
 
-    __slots__ = ("frame", "plain", "sequence")
+    PLAIN = "plain"
+    """What every client understands."""
+    FACTS = "facts"
+    """With what else is known of the frame in the part's head."""
+    ADVANCED = "advanced"
+    """The next part's head goes out with the frame before it: Chromium shows a frame when it sees that."""
+
+
+_PLAIN, _FACTS, _ADVANCED = PartForm  # looked up once and not per frame and viewer
+
+
+class Offer:
+    """A frame, or a placeholder for one, and its parts. For the fan-out's thread."""
+
+    __slots__ = ("_advanced", "captured_ns", "frame", "plain", "sequence")
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         self.sequence = frame.sequence
+        self.captured_ns = frame.facts.captured_ns
         self.plain = part(frame)
+        self._advanced: bytes | None = None
 
     def age_s(self, now_s: float) -> float:
         """Return how long ago it was captured, in seconds of CLOCK_MONOTONIC."""
-        return now_s - self.frame.facts.captured_ns / 1e9
+        return now_s - self.captured_ns / 1e9
 
-    def with_facts(self, freshness: Freshness, now_s: float) -> bytes:
-        """Return the part with the headers for those who asked for them: they differ at each send."""
+    def part(self, form: PartForm, freshness: Freshness, now_s: float) -> bytes:
+        """Return the part in a form; that with the facts differs at each send."""
+        if form is _PLAIN:
+            return self.plain
+        if form is _ADVANCED:
+            if self._advanced is None:
+                self._advanced = advanced_part(self.frame)
+            return self._advanced
         age_ms = max(0, round(self.age_s(now_s) * 1000))
         return part(self.frame, part_facts(self.frame, freshness.value, age_ms))

@@ -1,45 +1,38 @@
 # SPDX-License-Identifier: MIT
-"""A ticket: a viewer's place, held from the decision to serve it until the fan-out has its socket."""
+"""A ticket: a place in the house, held from the decision to serve until the fan-out has the socket."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
 
-from server_proc.live.viewer import Viewer
+from server_proc.live.house import Seat
+
+Take = Callable[[socket.socket, bytes, bytes], None]
+"""Gets a connection, what earlier answers on it left unsent, and the head of this one."""
 
 
 class Ticket:
     """The answer to a request for a stream, as far as WSGI knows: an iterable, and empty.
 
-    Made by `FanOut.admit`. Whoever serves the request either hands the connection over, once, or
-    closes the ticket as PEP 3333 demands of any iterable; both are for any one thread.
+    Made by the fan-out. Whoever serves the request either hands the connection over, once, or closes the
+    ticket as PEP 3333 demands of any iterable; both are for any one thread.
     """
 
-    def __init__(
-        self,
-        take: Callable[[Viewer], None],
-        give_back: Callable[[], None],
-        *,
-        address: str,
-        extra_headers: bool,
-    ) -> None:
+    def __init__(self, seat: Seat, take: Take) -> None:
+        self._seat: Seat | None = seat
         self._take = take
-        self._give_back: Callable[[], None] | None = give_back
-        self._address = address
-        self._extra_headers = extra_headers
 
-    def hand_over(self, connection: socket.socket, opening: bytes) -> None:
-        """Give the connection to the fan-out, which first sends the bytes `opening`."""
-        viewer = Viewer(connection, opening, address=self._address, extra_headers=self._extra_headers)
-        self._give_back = None  # from here on the place is the viewer's
-        self._take(viewer)
+    def hand_over(self, connection: socket.socket, unsent: bytes, head: bytes) -> None:
+        """Give the connection to the fan-out, which first sends `unsent` and what it makes of `head`."""
+        self._seat = None  # from here on the place is the viewer's
+        self._take(connection, unsent, head)
 
     def close(self) -> None:
         """Give the place back if the connection was not handed over."""
-        give_back, self._give_back = self._give_back, None
-        if give_back is not None:
-            give_back()
+        seat, self._seat = self._seat, None
+        if seat is not None:
+            seat.leave()
 
     __del__ = close  # an answer that fails on its way never reaches the server
 

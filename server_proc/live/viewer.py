@@ -1,166 +1,155 @@
 # SPDX-License-Identifier: MIT
-"""A viewer: one open stream. A socket, the unsent rest of one frame, and counters.
+"""A viewer: one open stream.
 
-The newest frame wins: what does not go out at once is finished first, and the frames that come
-meanwhile are skipped. So a viewer that stops reading costs one frame and its kernel buffer, and
-delays nobody; and a part is never torn.
+The newest frame wins: a frame that comes while the last is not out yet is skipped. So a viewer that
+stops reading costs one frame and its kernel buffer, and delays nobody.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from dataclasses import dataclass
-from enum import Enum
+from typing import NamedTuple
 
+from server_proc.live.connection import EARLY, SENT, Connection, Outcome
 from server_proc.live.freshness import Freshness
-from server_proc.live.offer import Offer
+from server_proc.live.offer import Offer, PartForm
 
-_NOT_SENT_LOW_BYTES = 16 * 1024
-"""TCP_NOTSENT_LOWAT (tcp(7)): the kernel takes a new frame only when the last is nearly out. Without
-it a viewer on a thin link falls seconds behind, and further the longer it watches."""
-
-_KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT = 5, 3, 3
-"""While nothing is sent, a phone that left the network shows only by not answering (tcp(7))."""
-
-
-class Outcome(Enum):
-    """What became of a send."""
-
-    SENT = "sent"
-    """All of it, or so much that the rest follows."""
-    BUSY = "busy"
-    """It was skipped: the viewer has not taken the last one yet."""
-    GONE = "gone"
-    """The connection has ended."""
-
-
-SENT, BUSY, GONE = Outcome  # looked up once and not per frame and viewer
+_PLAIN, _LIVE = PartForm.PLAIN, Freshness.LIVE  # looked up once and not per frame and viewer
+_RATE_OVER_S = 1.0
+_EARLY_S = 0.002
+"""A frame that comes so much too soon for a thinned viewer is in time: cameras are not that even."""
 
 
 @dataclass(frozen=True, slots=True)
-class ViewerFacts:
-    """What `/status` and the log tell of a viewer."""
+class Wishes:
+    """What a client asked for, and who it is."""
+
+    address: str
+    user_agent: str = ""
+    key: str = ""
+    """A name by which it replaces its own ghost."""
+    form: PartForm = PartForm.PLAIN
+    fps: float | None = None
+    """The most frames a second that it wants."""
+
+
+class ViewerFacts(NamedTuple):
+    """What `/status`, the server's board and the log tell of a viewer."""
 
     id: int
     address: str
+    user_agent: str
+    key: str
+    since_unix_s: float
     watched_s: float
     frames: int
     skipped: int
+    """Frames that came while it had not taken the last one."""
+    bytes: int
+    fps: float
+    """In the last second or so."""
+    behind_ms: int
+    """How much older than the newest frame the one is that it has."""
+    freshness: str
+    quiet_s: float
+    """How long it has been sent nothing."""
 
 
-class Viewer:
+class Viewer(Connection):
     """One open stream. For the fan-out's thread only."""
 
     __slots__ = (
-        "_connection", "_rest", "_seen_before", "_send", "_since_s", "address", "blocked",
-        "extra_headers", "frames", "half_closed", "id", "repeated", "sent_s", "sequence",
+        "_captured_ns", "_counted_s", "_due_s", "_form", "_fps", "_frames_counted", "_seen_before",
+        "_since_s", "_since_unix_s", "frames", "freshness", "id", "period_s", "placeholder", "repeated",
+        "sequence", "thinned", "wishes",
     )  # fmt: skip
 
-    def __init__(
-        self, connection: socket.socket, opening: bytes, *, address: str, extra_headers: bool
-    ) -> None:
-        """Begin with the bytes `opening`: the answer's head and the first delimiter."""
-        self._connection = connection
-        self._send = connection.send
-        self._rest: memoryview | None = memoryview(opening)
-        self._since_s = 0.0
-        self._seen_before = 0
-        self.address = address
-        self.extra_headers = extra_headers
+    def __init__(self, taken_over: socket.socket, opening: bytes, *, wishes: Wishes) -> None:
+        """Begin with the bytes `opening`: the answer's head and what stands before the first part."""
+        super().__init__(taken_over, opening, address=wishes.address)
+        self.wishes = wishes
         self.id = 0
-        self.sequence = 0
-        """Of the last frame that it was sent."""
-        self.repeated = False
         self.frames = 0
-        self.sent_s = 0.0
-        """When the kernel last took a byte for it."""
-        self.blocked = False
-        """Whether the kernel took less than it was offered then."""
-        self.half_closed = False
-        """Whether the client will send no more."""
+        self.sequence = 0
+        """Of the frame that it was sent last; 0 for none."""
+        self.repeated = False
+        """Whether it was sent that frame twice."""
+        self.placeholder = 0
+        """Which placeholder it was sent last."""
+        self.freshness = Freshness.WAIT
+        """What it was sent last."""
+        self.thinned = 0
+        """Frames that were left out because it wants fewer."""
+        self.period_s = 0.0 if wishes.fps is None else 1 / wishes.fps
+        """The least time from frame to frame that it asked for; 0 for any."""
+        self._form = wishes.form
+        self._due_s = 0.0
+        self._captured_ns = 0
+        self._seen_before = 0
+        self._since_s = self._since_unix_s = self._counted_s = 0.0
+        self._frames_counted = 0
+        self._fps = 0.0
 
-    def admitted(self, number: int, now_s: float, seen_before: int) -> None:
-        """Begin to count: it is viewer `number`, and `seen_before` frames came before it did."""
-        self.id = number
-        self._since_s = self.sent_s = now_s
+    def welcome(self, viewer_id: int, now_s: float, now_unix_s: float, *, seen_before: int) -> None:
+        """Make it a viewer; `seen_before` frames have come in before it."""
+        self.id = viewer_id
         self._seen_before = seen_before
-        for level, name, setting in (
-            (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-            (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOT_SENT_LOW_BYTES),
-            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S),
-            (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL_S),
-            (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT),
-        ):
-            self._connection.setsockopt(level, name, setting)
-
-    def fileno(self) -> int:
-        """Return the socket's descriptor."""
-        return self._connection.fileno()
-
-    def facts(self, now_s: float, seen: int) -> ViewerFacts:
-        """Return what is told of it when `seen` frames have come in all."""
-        skipped = max(0, seen - self._seen_before - self.frames)
-        watched_s = round(now_s - self._since_s, 1)
-        return ViewerFacts(self.id, self.address, watched_s, self.frames, skipped)
+        self._since_s = self._counted_s = now_s
+        self._since_unix_s = now_unix_s
+        self.admitted(now_s)
 
     def offer(self, offer: Offer, now_s: float) -> Outcome:
-        """Send a frame that it was not sent yet, if it can take one.
-
-        It is always tried: a send that took all bytes is followed by no edge of epoll, ever.
-        """
-        outcome = self._begin(offer, Freshness.LIVE, now_s)
+        """Send a frame that it was not sent yet, if it is due and can take it."""
+        if now_s < self._due_s:
+            return EARLY
+        content = offer.plain if self._form is _PLAIN else offer.part(self._form, _LIVE, now_s)
+        outcome = self.begin(content, now_s)
         if outcome is SENT:
             self.sequence = offer.sequence
+            self._captured_ns = offer.captured_ns
             self.repeated = False
+            self.freshness = _LIVE
             self.frames += 1
+            if self.period_s:
+                on_time = now_s - self._due_s < self.period_s
+                self._due_s = (self._due_s if on_time else now_s - _EARLY_S) + self.period_s
         return outcome
 
     def repeat(self, offer: Offer, now_s: float) -> Outcome:
         """Send the frame that it has once more. It counts as no frame."""
-        outcome = self._begin(offer, Freshness.REPEAT, now_s)
+        outcome = self.begin(offer.part(self._form, Freshness.REPEAT, now_s), now_s)
         if outcome is SENT:
             self.repeated = True
+            self.freshness = Freshness.REPEAT
         return outcome
 
-    def go_on(self, now_s: float) -> Outcome:
-        """Send the rest until the kernel takes no more; SENT when there is none left."""
-        while self._rest is not None:
-            try:
-                sent = self._send(self._rest)
-            except BlockingIOError:
-                self.blocked = True
-                return BUSY
-            except OSError:
-                return GONE
-            self.sent_s = now_s
-            self._rest = self._rest[sent:] if sent < len(self._rest) else None
-        self.blocked = False
-        return SENT
+    def show_placeholder(self, offer: Offer, number: int, now_s: float) -> Outcome:
+        """Send placeholder `number`. It counts as no frame."""
+        outcome = self.begin(offer.part(self._form, Freshness.PLACEHOLDER, now_s), now_s)
+        if outcome is SENT:
+            self.placeholder = number
+            self.freshness = Freshness.PLACEHOLDER
+        return outcome
 
-    def _begin(self, offer: Offer, freshness: Freshness, now_s: float) -> Outcome:
-        """Begin a part, unless the last one is not out yet."""
-        if self._rest is not None:
-            return BUSY
-        part = offer.with_facts(freshness, now_s) if self.extra_headers else offer.plain
-        try:
-            sent = self._send(part)
-        except BlockingIOError:
-            self.blocked = True
-            return BUSY
-        except OSError:
-            return GONE
-        self.sent_s = now_s
-        self.blocked = sent < len(part)
-        if self.blocked:
-            self._rest = memoryview(part)[sent:]
-        return SENT
-
-    def end(self) -> None:
-        """End the stream with a FIN: input left unread would turn it into a reset."""
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_WR)
-            while self._connection.recv(65536):
-                pass
-        self._connection.close()
+    def facts(self, now_s: float, newest: Offer | None, *, seen: int) -> ViewerFacts:
+        """Return what is told of it when `seen` frames have come in all."""
+        if now_s - self._counted_s >= _RATE_OVER_S:
+            self._fps = (self.frames - self._frames_counted) / (now_s - self._counted_s)
+            self._counted_s, self._frames_counted = now_s, self.frames
+        behind_ns = 0 if newest is None or not self.frames else newest.captured_ns - self._captured_ns
+        return ViewerFacts(
+            id=self.id,
+            address=self.address,
+            user_agent=self.wishes.user_agent,
+            key=self.wishes.key,
+            since_unix_s=round(self._since_unix_s, 3),
+            watched_s=round(now_s - self._since_s, 1),
+            frames=self.frames,
+            skipped=max(0, seen - self._seen_before - self.frames - self.thinned),
+            bytes=self.taken_bytes,
+            fps=round(self._fps, 1),
+            behind_ms=round(behind_ns / 1e6),
+            freshness=self.freshness.value,
+            quiet_s=round(now_s - self.sent_s, 1),
+        )

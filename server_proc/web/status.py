@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import dataclass
 from typing import Any
 
-from server_proc.live.freshness import stale_after_s
 from server_proc.live.snapshot import Snapshot
 from shm_ring.board import Reading
 
@@ -19,6 +19,9 @@ class ServiceFacts:
     """This life of the whole service: sequences start anew with each."""
     server_pid: int
     max_viewers: int
+    max_viewers_per_address: int
+    expected_size: tuple[int, int]
+    """(width, height) of pictures for as long as there was none."""
     started_ns: int
     """CLOCK_MONOTONIC."""
 
@@ -30,11 +33,17 @@ def age_s(snapshot: Snapshot, now_ns: int) -> float | None:
     return max(0, now_ns - snapshot.frame.facts.captured_ns) / 1e9
 
 
+def is_live(snapshot: Snapshot, now_ns: int) -> bool:
+    """Tell whether there is a live picture."""
+    age = age_s(snapshot, now_ns)
+    return age is not None and age < snapshot.stale_after_s
+
+
 def why_not_ready(snapshot: Snapshot, now_ns: int) -> str | None:
     """Return in a sentence why there is no live picture, None where there is one."""
-    age = age_s(snapshot, now_ns)
-    if age is not None and age < stale_after_s(snapshot.period_s):
+    if is_live(snapshot, now_ns):
         return None
+    age = age_s(snapshot, now_ns)
     what = "no frame yet" if age is None else f"the newest frame is {age:.1f} s old"
     camera = snapshot.supervisor.status["capture"] if snapshot.supervisor else {}
     state, reason = camera.get("state", "unknown"), camera.get("last_reason")
@@ -66,9 +75,10 @@ def status(snapshot: Snapshot, service: ServiceFacts, now_ns: int) -> dict[str, 
         "camera": capture,
         "dropped": dropped,
         "viewers": {
-            "count": len(snapshot.viewers),
+            "count": snapshot.viewer_count,
             "max": service.max_viewers,
-            "list": [asdict(viewer) for viewer in snapshot.viewers],
+            "max_per_address": service.max_viewers_per_address,
+            "list": [viewer._asdict() for viewer in snapshot.viewers],
         },
         "server": {
             "pid": service.server_pid,
@@ -76,6 +86,15 @@ def status(snapshot: Snapshot, service: ServiceFacts, now_ns: int) -> dict[str, 
         },
         "supervisor": _supervisor(snapshot.supervisor, now_ns),
     }
+
+
+def status_text(told: dict[str, Any]) -> str:
+    """Return the status as JSON for programs and people: viewers come last, one line for each."""
+    head = {name: value for name, value in told.items() if name != "viewers"}
+    counts = {name: value for name, value in told["viewers"].items() if name != "list"}
+    viewers = ",".join(f"\n  {json.dumps(viewer)}" for viewer in told["viewers"]["list"])
+    last = f'"viewers": {json.dumps(counts)[:-1]}, "list": [{viewers}]}}'
+    return f"{json.dumps(head, indent=1)[:-2]},\n {last}\n}}\n"
 
 
 def _board(reading: Reading | None, now_ns: int) -> dict[str, Any] | None:

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""A connection that was taken over: a socket, and the unsent rest of what was begun.
+
+What does not go out at once is finished before anything else is begun, so nothing is ever torn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from enum import Enum
+
+_NOT_SENT_LOW_BYTES = 16 * 1024
+"""TCP_NOTSENT_LOWAT (tcp(7)): the kernel takes a new frame only when the last is nearly out. Without
+it a viewer on a thin link falls seconds behind, and further the longer it watches."""
+
+_KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT = 5, 3, 3
+"""While nothing is sent, a phone that left the network shows only by not answering (tcp(7))."""
+
+_TCP_INFO = struct.Struct("=24xI28xI")
+"""Of struct tcp_info (linux/tcp.h): tcpi_unacked, and tcpi_last_ack_recv in milliseconds."""
+
+
+class Outcome(Enum):
+    """What became of a send."""
+
+    SENT = "sent"
+    """All of it, or so much that the rest follows."""
+    BUSY = "busy"
+    """It was skipped: the viewer has not taken the last one yet."""
+    EARLY = "early"
+    """It was left out: the viewer wants fewer frames."""
+    GONE = "gone"
+    """The connection has ended."""
+
+
+SENT, BUSY, EARLY, GONE = Outcome  # looked up once and not per frame and viewer
+
+
+class Connection:
+    """One connection. For the fan-out's thread only."""
+
+    __slots__ = (
+        "_rest", "_send", "_socket", "address", "blocked", "half_closed", "sent_s", "taken_bytes",
+    )  # fmt: skip
+
+    def __init__(self, taken_over: socket.socket, opening: bytes, *, address: str) -> None:
+        """Begin with the bytes `opening`, which go out when the connection is writable."""
+        self._socket = taken_over
+        self._send = taken_over.send
+        self._rest: memoryview | None = memoryview(opening) if opening else None
+        self.address = address
+        self.blocked = False
+        """Whether it takes no byte now."""
+        self.half_closed = False
+        """Whether its client will send no more, as one that has left."""
+        self.sent_s = 0.0
+        self.taken_bytes = 0
+
+    def admitted(self, now_s: float) -> None:
+        """Make the connection ready for frames."""
+        self.sent_s = now_s
+        self._socket.setblocking(False)
+        for level, name, setting in (
+            (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+            (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOT_SENT_LOW_BYTES),
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL_S),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT),
+        ):
+            self._socket.setsockopt(level, name, setting)
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor."""
+        return self._socket.fileno()
+
+    def begin(self, content: bytes, now_s: float) -> Outcome:
+        """Begin to send, unless the last is not out yet.
+
+        It is always tried: a send that took all bytes is followed by no edge of epoll, ever.
+        """
+        if self._rest is not None:
+            return BUSY
+        try:
+            sent = self._send(content)
+        except BlockingIOError:
+            self.blocked = True
+            return BUSY
+        except OSError:
+            return GONE
+        self.sent_s = now_s
+        self.taken_bytes += sent
+        if sent < len(content):
+            self.blocked = True
+            self._rest = memoryview(content)[sent:]
+        else:
+            self.blocked = False
+        return SENT
+
+    def go_on(self, now_s: float) -> Outcome:
+        """Send the rest until the kernel takes no more; SENT when there is none left."""
+        while self._rest is not None:
+            try:
+                sent = self._send(self._rest)
+            except BlockingIOError:
+                self.blocked = True
+                return BUSY
+            except OSError:
+                return GONE
+            self.sent_s = now_s
+            self.taken_bytes += sent
+            self._rest = self._rest[sent:] if sent < len(self._rest) else None
+        self.blocked = False
+        return SENT
+
+    def is_silent(self, for_s: float) -> bool:
+        """Tell whether bytes are on the way and none was acknowledged for so long.
+
+        A client that only pauses has acknowledged all that it has room for, and answers probes.
+        """
+        try:
+            told = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        except OSError:
+            return True
+        unacknowledged, last_ms = _TCP_INFO.unpack(told)
+        return bool(unacknowledged) and bool(last_ms >= 1000 * for_s)
+
+    def end(self) -> None:
+        """End the connection with a FIN: input left unread would turn it into a reset."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+            while self._socket.recv(65536):
+                pass
+        self._socket.close()

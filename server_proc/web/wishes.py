@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""What a client wishes, from its query and its headers. Query keys that are not known are ignored."""
+
+from __future__ import annotations
+
+import falcon
+
+from server_proc.live.offer import PartForm
+from server_proc.live.viewer import Wishes
+
+_LEAST_FPS, _MOST_FPS = 0.1, 240.0
+_KEY_CHARACTERS = 64
+_DIGITS = 18
+_AGENT_CHARACTERS = 120
+
+
+def wishes_of(req: falcon.Request) -> Wishes:
+    """Return what a client wishes of a stream.
+
+    Raises:
+        falcon.HTTPBadRequest: a known query key has a value that means nothing.
+    """
+    return Wishes(
+        address=req.remote_addr,
+        user_agent=_printable(req.user_agent or "", _AGENT_CHARACTERS),
+        key=_key(req),
+        form=_form(req),
+        fps=_fps(req),
+    )
+
+
+def number_of(req: falcon.Request, name: str) -> int | None:
+    """Return the whole number of a query key, None where it is not there.
+
+    Raises:
+        falcon.HTTPBadRequest: it is no whole number from 0 on.
+    """
+    text = _last(req, name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
+        raise _bad(f"{name} expects a whole number from 0 on; {text[:40]!r} came")
+    return int(text)
+
+
+def _form(req: falcon.Request) -> PartForm:
+    if _flag(req, "extra_headers"):
+        return PartForm.FACTS
+    asked = _flag(req, "advance_headers")
+    # Chromium's <img> shows a frame when it sees the head of the next; other clients need its length
+    is_image_in_chromium = (req.get_header("Accept") or "").startswith("image/") and "Chrome/" in (
+        req.user_agent or ""
+    )
+    advanced = is_image_in_chromium if asked is None else asked
+    return PartForm.ADVANCED if advanced else PartForm.PLAIN
+
+
+def _fps(req: falcon.Request) -> float | None:
+    text = _last(req, "fps")
+    if text is None:
+        return None
+    try:
+        fps = float(text)
+    except ValueError:
+        fps = 0.0
+    if not _LEAST_FPS <= fps <= _MOST_FPS:
+        raise _bad(f"fps expects frames a second from {_LEAST_FPS:g} to {_MOST_FPS:g}; {text[:40]!r} came")
+    return fps
+
+
+def _key(req: falcon.Request) -> str:
+    text = _last(req, "key") or ""
+    if len(text) > _KEY_CHARACTERS:
+        raise _bad(f"key expects up to {_KEY_CHARACTERS} characters; {len(text)} came")
+    return _printable(text, _KEY_CHARACTERS)
+
+
+def _flag(req: falcon.Request, name: str) -> bool | None:
+    text = _last(req, name)
+    if text is None:
+        return None
+    if text not in ("0", "1"):
+        raise _bad(f"{name} expects 0 or 1; {text[:40]!r} came")
+    return text == "1"
+
+
+def _last(req: falcon.Request, name: str) -> str | None:
+    """Return a query key's value, the last where it came several times."""
+    value = req.params.get(name)
+    return value[-1] if isinstance(value, list) else value
+
+
+def _printable(text: str, most: int) -> str:
+    """Return text as a log and a board can carry it: one that a client chose must not forge lines."""
+    return "".join(one if " " <= one <= "~" else "?" for one in text[:most])
+
+
+def _bad(sentence: str) -> falcon.HTTPBadRequest:
+    return falcon.HTTPBadRequest(description=sentence)

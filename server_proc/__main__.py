@@ -28,8 +28,9 @@ from shm_ring.segment import Segment
 
 _log = logging.getLogger(__name__)
 
-_SWITCH_INTERVAL_S = 1e-4
-"""Every send gives the interpreter lock away, and by default a thread that computes keeps it for 5 ms."""
+_SWITCH_INTERVAL_S = 1e-5
+"""Every send gives the interpreter lock away, and by default a thread that computes keeps it for 5 ms.
+See docs/decisions/0005-one-server-thread-for-all-viewers.md."""
 _STOP_TIMEOUT_S = 1.5
 _OTHER_DESCRIPTORS = 256 + 64
 """Waitress's connections, and the process's own."""

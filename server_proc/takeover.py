@@ -2,7 +2,7 @@
 """The take-over: Waitress accepts, parses and answers; a stream's socket goes to the fan-out.
 
 All that knows Waitress's inside stands here; `tests/test_takeover.py` fails when that inside moves.
-It also gives Waitress what it lacks: a deadline for a request, and threads that never wait for a
+It also gives Waitress what it lacks: a deadline for a request, and a thread that never waits for a
 client. Written against waitress 3.0.2.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from waitress.server import BaseWSGIServer
 from waitress.task import WSGITask
 
 from server_proc.live.ticket import Ticket
+from server_proc.priority import step_back
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 REQUEST_TIMEOUT_S = 10.0
 """A request that trickles in would hold its connection for ever otherwise."""
 _TASK = "ringcast.task"
+_THREADS = "waitress-"
 
 
 class Task(WSGITask):
@@ -85,7 +88,7 @@ class Parser(HTTPRequestParser):
 class Channel(HTTPChannel):
     """One connection. It ends when a request takes too long, or its client reads nothing.
 
-    Waitress's main thread reads and closes it, one of its other threads at a time serves it.
+    Waitress's main thread reads and closes it, its other thread serves it.
     """
 
     task_class = Task
@@ -119,7 +122,7 @@ class Channel(HTTPChannel):
     def _flush_outbufs_below_high_watermark(self) -> None:
         """Close the connection of a client that does not read, where Waitress waits for it.
 
-        Four clients that pipeline requests and read nothing would hold all four threads for ever.
+        A client that pipelines requests and reads nothing would hold the thread for ever.
         """
         if self.total_outbufs_len <= self.adj.outbuf_high_watermark:
             return
@@ -160,7 +163,7 @@ class WebServer:
             map=self._map,
             sockets=[listening],
             ident="ringcast",
-            threads=4,
+            threads=1,  # none ever waits, and each that computes delays the fan-out
             backlog=1024,  # Waitress calls listen() again
             connection_limit=256,
             channel_request_lookahead=0,
@@ -177,7 +180,10 @@ class WebServer:
                 server.channel_class = Channel
 
     def run(self) -> None:
-        """Serve until `stop`."""
+        """Serve until `stop`, behind the thread that serves viewers: requests can wait, and frames cannot."""
+        for thread in threading.enumerate():
+            if thread is threading.current_thread() or thread.name.startswith(_THREADS):
+                step_back(thread)
         while not self._stopping:
             self.turns += 1
             wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)

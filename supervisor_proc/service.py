@@ -12,7 +12,7 @@ import socket
 import stat
 import struct
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from shm_ring.board import BOARD_GEOMETRY
@@ -24,7 +24,7 @@ from supervisor_proc.options import Address
 SLOT_COUNT = 4
 """The newest, the one being written, and one for each of the two readers."""
 LEAST_SLOT_BYTES = 256 * 1024
-VIEWER_ON_BOARD_BYTES = 768
+VIEWER_ON_BOARD_BYTES = 512
 """The most that the facts of a viewer take as JSON."""
 _BACKLOG = 1024
 _PID_BYTES = 10
@@ -173,9 +173,7 @@ def create_shared_memory(instance: str, slot_bytes: int, max_viewers: int) -> Sh
     """
     prefix = f"ringcast-{instance}-"
     sweep_segments(prefix)
-    server_board = replace(
-        BOARD_GEOMETRY, slot_bytes=BOARD_GEOMETRY.slot_bytes + max_viewers * VIEWER_ON_BOARD_BYTES
-    )
+    server_board = Geometry(3, BOARD_GEOMETRY.slot_bytes + max_viewers * VIEWER_ON_BOARD_BYTES)
     return SharedMemory(
         frames_fd=create_segment(prefix + "frames", Geometry(SLOT_COUNT, slot_bytes)),
         capture_board_fd=create_segment(prefix + "capture", BOARD_GEOMETRY),

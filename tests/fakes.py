@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ import numpy as np
 
 from capture_proc.camera import NoCameraError, Picture, Pixels
 from capture_proc.jpeg import to_jpeg
+from server_proc.live.house import House, Seat
 from shm_ring.errors import TooBigError
 
 
@@ -267,6 +268,17 @@ def noise(size: tuple[int, int] = (64, 48), seed: int = 0) -> Any:
 def jpeg_of(pixels: Any, quality: int = 80) -> bytes:
     """Return pixels as a JPEG."""
     return to_jpeg(pixels, quality).jpeg
+
+
+class FakeSeat(Seat):
+    """A place that tells when it is given back."""
+
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        super().__init__(House(most=1, most_per_address=1), "a", "", in_place_of_the_quietest=False)
+        self._give_back = give_back
+
+    def leave(self) -> None:
+        self._give_back()
 
 
 class NoCamera:

@@ -10,7 +10,7 @@ import falcon.testing
 import pytest
 import simplejpeg
 
-from server_proc.live.house import Refusal, Seat
+from server_proc.live.house import Refusal
 from server_proc.live.offer import PartForm
 from server_proc.live.snapshot import Snapshot
 from server_proc.live.ticket import Ticket
@@ -20,7 +20,7 @@ from server_proc.web.app import create_app
 from server_proc.web.status import ServiceFacts
 from shm_ring.board import Reading
 from shm_ring.frame import Frame, FrameFacts
-from tests.fakes import jpeg_of, noise, rgb
+from tests.fakes import FakeSeat, jpeg_of, noise, rgb
 
 AGENT = falcon.testing.DEFAULT_UA
 CHROME = {"Accept": "image/avif,*/*", "User-Agent": "Mozilla/5.0 Chrome/156.0"}
@@ -42,7 +42,7 @@ class FakeLive:
         if not self.places:
             return self.refusal
         self.places -= 1
-        return Ticket(Seat(self._give_back, in_place_of_the_quietest=False), lambda *_: None)
+        return Ticket(FakeSeat(self._give_back), lambda *_: None)
 
     def admit_waiting(self, wishes: Wishes, after: int, respond: Respond) -> Ticket | Refusal:
         self.waits_after, self.respond = after, respond

@@ -287,7 +287,9 @@ def test_facts_of_viewers_stand_on_the_board_too(rig: Rig) -> None:
     def told() -> Any:
         rig.turns += 1
         reading = rig.server_board.read()
-        return reading and reading.status["list"] and reading.status["list"][0]
+        if reading is None or not reading.status["list"]:
+            return None
+        return dict(zip(reading.status["facts"], reading.status["list"][0], strict=True))
 
     eventually(lambda: (one := told()) and one["frames"] == 1 and one)
     assert told().items() >= {"id": 1, "user_agent": "VLC", "key": "wall", "address": "192.168.1.7"}.items()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +15,10 @@ from waitress import channel, server, task
 
 from server_proc import takeover
 from server_proc.live.connection import Connection, Outcome
-from server_proc.live.house import Seat
 from server_proc.live.ticket import Ticket
 from server_proc.takeover import Channel, Task, WebServer
 from tests.conditions import eventually
+from tests.fakes import FakeSeat
 
 FILLER = b"x" * 100_000
 
@@ -34,7 +35,7 @@ class App:
         self.given_back += 1
 
     def ticket(self) -> Ticket:
-        return Ticket(Seat(self.give_back, in_place_of_the_quietest=False), self.take)
+        return Ticket(FakeSeat(self.give_back), self.take)
 
     def take(self, connection: socket.socket, unsent: bytes, head: bytes) -> None:
         self.viewers.append(Connection(connection, unsent + head + b"--frame\r\n", address="a"))
@@ -176,10 +177,20 @@ def test_a_connection_that_asked_is_kept_for_the_next_request(
     assert b"word" in read_to_the_end(client)
 
 
+def test_requests_stand_behind_frames(port: int) -> None:
+    """Each thread that computes delays the fan-out, which gives the interpreter lock away at every send."""
+    workers = [thread for thread in threading.enumerate() if thread.name.startswith("waitress-")]
+    assert workers
+    for thread in workers:
+        assert thread.native_id is not None
+        eventually(lambda thread=thread: os.getpriority(os.PRIO_PROCESS, thread.native_id) == 10)  # type: ignore[misc]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == 0
+
+
 def test_clients_that_pipeline_and_do_not_read_hold_no_thread(
     app: App, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Four of them would hold all four threads of Waitress for ever."""
+    """One of them would hold Waitress's thread for ever."""
     greedy = [ask(port, *["GET /large HTTP/1.1"] * 200) for _ in range(5)]
     eventually(lambda: app.answered >= 5 * 10)
     client = ask(port, "GET /word HTTP/1.1\r\nConnection: close")

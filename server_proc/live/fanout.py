@@ -365,8 +365,14 @@ class FanOut:
             return
         self._turns_at_board = turns
         self._board_due_s = now_s + _BOARD_S
-        viewers = [one._asdict() for one in self.snapshot.viewers]
-        self._rings.own_board.write({"pid": os.getpid(), "viewers": len(self._viewers), "list": viewers})
+        self._rings.own_board.write(
+            {
+                "pid": os.getpid(),
+                "viewers": len(self._viewers),
+                "facts": ViewerFacts._fields,  # once, and not with each of a thousand viewers
+                "list": self.snapshot.viewers,
+            }
+        )
 
     def _end_all(self) -> None:
         """End every stream, each as soon as its part is whole, those that do not read by a deadline."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 import ipaddress
 import threading
 from collections import Counter
-from collections.abc import Callable
 from enum import Enum
 
 QUIET_S = 5.0
@@ -23,16 +22,20 @@ class Refusal(Enum):
 class Seat:
     """One place, until `leave`. It may be left more than once, and from any thread."""
 
-    def __init__(self, leave: Callable[[], None], *, in_place_of_the_quietest: bool) -> None:
-        self._leave: Callable[[], None] | None = leave
+    __slots__ = ("_house", "address", "in_place_of_the_quietest", "key")
+
+    def __init__(self, house: House, address: str, key: str, *, in_place_of_the_quietest: bool) -> None:
+        self._house: House | None = house
+        self.address = address
+        self.key = key
         self.in_place_of_the_quietest = in_place_of_the_quietest
         """Whether the viewer of this address that has been quiet for longest must go for it."""
 
     def leave(self) -> None:
         """Give the place back."""
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
+        house, self._house = self._house, None
+        if house is not None:
+            house.leave(self)
 
 
 class House:
@@ -62,11 +65,12 @@ class House:
                         return Refusal.ADDRESS_FULL
                     instead = True
             self._count(address, key, 1)
-        return Seat(lambda: self._leave(address, key), in_place_of_the_quietest=instead)
+        return Seat(self, address, key, in_place_of_the_quietest=instead)
 
-    def _leave(self, address: str, key: str) -> None:
+    def leave(self, seat: Seat) -> None:
+        """Take a place back. For `Seat.leave`, which does it once."""
         with self._lock:
-            self._count(address, key, -1)
+            self._count(seat.address, seat.key, -1)
 
     def _count(self, address: str, key: str, step: int) -> None:
         self._taken += step

@@ -108,7 +108,8 @@ def watch(
 @contextmanager
 def floor(frames: Path, *, within: Sequence[str] = ON_SERVER_CORE, host: str = LOOPBACK) -> Iterator[int]:
     """Run the floor; yield its pid."""
-    command = [*within, str(BUILD / "floor"), str(frames), "--port", str(FLOOR_PORT), "--fps", str(FPS)]
+    command = [*within, str(BUILD / "floor"), str(frames), "--host", host, "--port", str(FLOOR_PORT),
+               "--fps", str(FPS)]  # fmt: skip
     with subprocess.Popen(command) as process:
         try:
             if host == LOOPBACK:

@@ -48,6 +48,7 @@ class BoardReader:
     def __init__(self, ring: RingReader) -> None:
         self._ring = ring
         self._sequence = 0
+        self._writes_seen = 0
         self._reading: Reading | None = None
 
     @property
@@ -57,6 +58,10 @@ class BoardReader:
 
     def read(self) -> Reading | None:
         """Return what was last seen on the board, None where nothing was ever written."""
+        writes = self._ring.publishes
+        if writes == self._writes_seen:
+            return self._reading
+        self._writes_seen = writes
         found = self._ring.latest(self._sequence)
         if found is not None:
             status = json.loads(found.payload)

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shm_ring.ring import Published
 
 _FACTS = struct.Struct("=qqII8x")
 
 
-@dataclass(frozen=True, slots=True)
-class FrameFacts:
+class FrameFacts(NamedTuple):
     """When a frame was captured and how large its picture is."""
 
     captured_ns: int
@@ -24,11 +23,10 @@ class FrameFacts:
 
     def pack(self) -> bytes:
         """Return the facts as the ring carries them."""
-        return _FACTS.pack(self.captured_ns, self.captured_unix_ns, self.width_px, self.height_px)
+        return _FACTS.pack(*self)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One JPEG with its sequence and facts. Never changed after it was read."""
 
     sequence: int
@@ -38,5 +36,5 @@ class Frame:
     @classmethod
     def of(cls, published: Published) -> Frame:
         """Return the frame that was published."""
-        facts = FrameFacts(*_FACTS.unpack(published.facts))
+        facts = FrameFacts._make(_FACTS.unpack(published.facts))
         return cls(published.sequence, facts, published.payload)

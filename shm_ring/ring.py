@@ -7,7 +7,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shm_ring import layout
 from shm_ring.doorbell import Doorbell
@@ -17,8 +17,7 @@ from shm_ring.segment import Segment
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """What one publish put into the ring, copied out of it."""
 
     sequence: int
@@ -54,7 +53,7 @@ class RingWriter:
 
     def _sealed_sequence(self, slot: int) -> int:
         try:
-            header = _sealed_header(self._segment, slot)
+            header = _sealed_header(self._segment, slot, self._geometry.slot_at(slot))
         except DamagedSlotError as error:
             _log.warning("%s; it is written anew", error)
             return 0
@@ -128,7 +127,9 @@ class RingReader:
 
     def __init__(self, segment: Segment) -> None:
         self._segment = segment
-        self._geometry = segment.geometry
+        geometry = segment.geometry
+        self._slots_at = tuple(geometry.slot_at(slot) for slot in range(geometry.slot_count))
+        self._stride = geometry.slot_stride
         self._hints = segment.hints
         self._told_damaged: set[int] = set()
 
@@ -153,20 +154,21 @@ class RingReader:
         Only the slot that the hint names is ever locked, so a reader is in the writer's way in one slot
         at most, and slots for the readers and two more are enough for a writer that drops nothing.
         """
-        for _ in range(2 * self._geometry.slot_count):
+        slot_count = len(self._slots_at)
+        for _ in range(2 * slot_count):
             head = self._hints[layout.HEAD_SLOT]
-            found = self._copy(head % self._geometry.slot_count, after)
+            found = self._copy(head % slot_count, after)
             if found is not None or self._hints[layout.HEAD_SLOT] == head:
                 return found
         return None
 
     def _copy(self, slot: int, after: int) -> Published | None:
         """Return what a slot holds if it is whole and newer than `after`."""
-        at, stride = self._geometry.slot_at(slot), self._geometry.slot_stride
-        if not _try_lock(self._segment.descriptor, fcntl.LOCK_SH, at, stride):
+        at, stride, descriptor = self._slots_at[slot], self._stride, self._segment.descriptor
+        if not _try_lock(descriptor, fcntl.LOCK_SH, at, stride):
             return None
         try:
-            header = _sealed_header(self._segment, slot)
+            header = _sealed_header(self._segment, slot, at)
             if header is None or header.sequence <= after:
                 return None
             payload_at = at + layout.PAYLOAD_AT
@@ -177,17 +179,16 @@ class RingReader:
                 _log.warning("%s; it is passed over until it is written anew (told once)", error)
             return None
         finally:
-            fcntl.lockf(self._segment.descriptor, fcntl.LOCK_UN, stride, at)
+            fcntl.lockf(descriptor, fcntl.LOCK_UN, stride, at)
         return Published(header.sequence, header.epoch, header.facts, payload)
 
 
-def _sealed_header(segment: Segment, slot: int) -> layout.SlotHeader | None:
+def _sealed_header(segment: Segment, slot: int, at: int) -> layout.SlotHeader | None:
     """Return the header of a slot that nobody can be writing now; None where it is not whole.
 
     Raises:
         DamagedSlotError: its seal is not that of its header, or it tells more than a slot can hold.
     """
-    at = segment.geometry.slot_at(slot)
     found = segment.map[at : at + layout.PAYLOAD_AT]
     seal, packed = found[: layout.SEAL.size], found[layout.SEAL.size :]
     if seal == layout.UNSEALED:

@@ -16,8 +16,8 @@ _NOT_SENT_LOW_BYTES = 4096
 it a viewer on a thin link falls seconds behind, and further the longer it watches."""
 
 _NEW_BUFFER_NEXT = socket.MSG_EOR
-"""The kernel asks for that mark only when it begins a new buffer, and would add to the last one, of up to
-64 KiB, whatever is unsent. This ends the buffer with the frame (tcp(7) does not tell; Linux 4.7 and newer)."""
+"""The kernel looks at that mark only when it begins a new buffer, and would add up to 64 KiB to the last one
+whatever is unsent. This ends the buffer with the frame (Linux 4.7 and newer)."""
 
 _KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT = 5, 3, 3
 """While nothing is sent, a phone that left the network shows only by not answering (tcp(7))."""

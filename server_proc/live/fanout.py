@@ -34,13 +34,13 @@ from shm_ring.ring import RingReader
 
 _log = logging.getLogger(__name__)
 
-_LOOK_S = 0.25
-"""How often boards are read and the ring is looked at unasked."""
+_LOOK_S, _LOOK_SLACK_S = 0.2, 0.05
+"""How often boards are read and the ring is looked at unasked; so much later if a frame comes then, for
+waking up costs more than looking."""
 _BOARD_S = 1.0
 _FINISH_S = 0.5
 """How long a stop waits for viewers to take the rest of their part."""
-_FACTS_EACH_S = 0.001
-"""Facts of viewers are told anew after so long for each: of 100 at every look, of 1000 once a second."""
+_FACTS_S = 1.0
 _EDGES = select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _ENDED = select.EPOLLERR | select.EPOLLHUP
 
@@ -86,8 +86,10 @@ class FanOut:
         self._clock = clock
         self._epoll = select.epoll()
         self._wake = Doorbell.create()
-        self._epoll.register(self._wake.fileno(), select.EPOLLIN)
-        self._epoll.register(rings.doorbell.fileno(), select.EPOLLIN)
+        self._wake_fd, self._doorbell_fd = self._wake.fileno(), rings.doorbell.fileno()
+        # each ring is an edge, so nobody needs to quiet the bell
+        self._epoll.register(self._wake_fd, select.EPOLLIN | select.EPOLLET)
+        self._epoll.register(self._doorbell_fd, select.EPOLLIN | select.EPOLLET)
         self._arrivals: deque[Viewer | Waiting] = deque()
         self._seats: dict[Connection, Seat] = {}
         self._stopping = False
@@ -95,6 +97,8 @@ class FanOut:
         self._waiting: dict[int, Waiting] = {}
         self._last_id = 0
         self._newest: Offer | None = None
+        self._publishes = 0
+        self._flows_s = 0.0
         self._frames_seen = 0
         self._began_s = clock()
         facts = FrameFacts(round(self._began_s * 1e9), time.time_ns(), *expected_size)
@@ -104,7 +108,7 @@ class FanOut:
         self._board_due_s = 0.0
         self._facts_due_s = 0.0
         self._turns_at_board = 0
-        self.snapshot = Snapshot()
+        self._told = Snapshot()
 
     def admit(self, wishes: Wishes) -> Ticket | Refusal:
         """Reserve a place for a viewer."""
@@ -126,6 +130,12 @@ class FanOut:
 
         return Ticket(seat, take)
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """All that others may know, as it was at one moment."""
+        newest = self._newest
+        return replace(self._told, frame=newest.frame if newest else None)
+
     def stop(self) -> None:
         """End all streams after a whole part, and then the thread."""
         self._stopping = True
@@ -138,7 +148,7 @@ class FanOut:
         self._end_all()
 
     def _enter(self, wishes: Wishes) -> Seat | Refusal:
-        quiet_s = (one.quiet_s for one in self.snapshot.viewers if one.address == wishes.address)
+        quiet_s = (one.quiet_s for one in self._told.viewers if one.address == wishes.address)
         return self._house.enter(wishes.address, wishes.key, max(quiet_s, default=0.0))
 
     def _take_viewer(
@@ -153,19 +163,22 @@ class FanOut:
         self._wake.ring()
 
     def _serve_once(self) -> None:
-        until_s = min(self._repeat_due_s, self._look_due_s)
+        until_s = min(self._repeat_due_s, self._look_due_s + _LOOK_SLACK_S)
         events = self._epoll.poll(max(0.0, until_s - self._clock()))
         now_s = self._clock()
+        woken = False
         for descriptor, event in events:
             viewer = self._viewers.get(descriptor)
             if viewer is not None:
                 self._on_edge(viewer, event, now_s)
+            elif descriptor == self._doorbell_fd:
+                self._show_newest(now_s)
+            elif descriptor == self._wake_fd:
+                woken = True
             elif descriptor in self._waiting:
                 self._serve_waiting(self._waiting[descriptor], now_s, ended=bool(event & _ENDED))
-        if self._rings.doorbell.quiet():
-            self._show_newest(now_s)
         # Last, for a newcomer's descriptor may be one of these events' that was closed meanwhile.
-        if self._wake.quiet():
+        if woken:
             self._welcome(now_s)
             if self._placeholders.take_drawn():
                 self._send_what_is_due(now_s)
@@ -183,14 +196,19 @@ class FanOut:
             self._let_go(viewer, now_s)
 
     def _show_newest(self, now_s: float) -> None:
+        publishes = self._rings.frames.publishes
+        if publishes == self._publishes:
+            return
+        self._publishes = publishes
         published = self._rings.frames.latest(self._newest.sequence if self._newest else 0)
         if published is None:
             return
         newest = self._newest = Offer(Frame.of(published))
-        self.snapshot = replace(self.snapshot, frame=newest.frame)
         if self._is_stale(now_s):
             return  # this server process is new, and the camera is away
-        self._placeholders.end()
+        self._flows_s = now_s
+        if self._placeholders.current is not None:
+            self._placeholders.end()
         self._frames_seen += 1
         for viewer in list(self._viewers.values()):
             outcome = viewer.offer(newest, now_s)
@@ -200,10 +218,10 @@ class FanOut:
                 self._let_go(viewer, now_s)
         for waiting in list(self._waiting.values()):
             self._serve_waiting(waiting, now_s)
-        self._repeat_due_s = now_s + repeat_after_s(self.snapshot.period_s)
+        self._repeat_due_s = now_s + repeat_after_s(self._told.period_s)
 
     def _is_stale(self, now_s: float) -> bool:
-        return self._quiet_s(now_s) >= self.snapshot.stale_after_s
+        return self._quiet_s(now_s) >= self._told.stale_after_s
 
     def _quiet_s(self, now_s: float) -> float:
         """Return for how many seconds there has been no live picture."""
@@ -218,7 +236,7 @@ class FanOut:
 
     def _send_due(self, viewer: Viewer, now_s: float) -> Outcome:
         newest, placeholder = self._newest, self._placeholders.current
-        period_s = max(self.snapshot.period_s, viewer.period_s)
+        period_s = max(self._told.period_s, viewer.period_s)
         step = due(
             stale=self._is_stale(now_s),
             newest=newest.sequence if newest else 0,
@@ -313,10 +331,11 @@ class FanOut:
         self._show_newest(now_s)  # in case a writer died between its publish and its ringing
         if self._viewers and self._is_stale(now_s):
             newest = self._newest.frame if self._newest else None
-            self._placeholders.draw(newest, self._quiet_s(now_s), self.snapshot.supervisor, now_s)
-        self._send_what_is_due(now_s)
+            self._placeholders.draw(newest, self._quiet_s(now_s), self._told.supervisor, now_s)
+        if now_s - self._flows_s >= _LOOK_S:
+            self._send_what_is_due(now_s)
         for viewer in list(self._viewers.values()):
-            if self._gave_up(viewer, now_s):
+            if now_s - viewer.sent_s >= patience.LEAST_S and self._gave_up(viewer, now_s):
                 self._let_go(viewer, now_s, "took nothing more and was let go")
         for waiting in list(self._waiting.values()):
             self._serve_waiting(waiting, now_s)
@@ -325,8 +344,6 @@ class FanOut:
 
     def _gave_up(self, one: Connection, now_s: float) -> bool:
         quiet_s = now_s - one.sent_s
-        if quiet_s < patience.HALF_CLOSED_S:
-            return False
         standing = patience.Standing(
             quiet_s=quiet_s,
             blocked=one.blocked,
@@ -334,27 +351,30 @@ class FanOut:
             half_closed=one.half_closed,
             taken_bytes=one.taken_bytes,
         )
-        return patience.gave_up(standing, self.snapshot.period_s)
+        return patience.gave_up(standing, self._told.period_s)
 
     def _read_boards(self, now_s: float) -> None:
-        capture = self._rings.capture_board.read()
-        period_s = capture.status["period_s"] if capture else self.snapshot.period_s
-        self.snapshot = Snapshot(
-            frame=self.snapshot.frame,
+        told, capture = self._told, self._rings.capture_board.read()
+        supervisor = self._rings.supervisor_board.read()
+        changed = capture is not told.capture or supervisor is not told.supervisor
+        if not changed and now_s < self._facts_due_s:
+            return
+        period_s = capture.status["period_s"] if capture else told.period_s
+        self._told = Snapshot(
             period_s=period_s,
             stale_after_s=stale_after_s(period_s, self._asked_stale_after_s),
             viewer_count=len(self._viewers),
             viewers=self._facts(now_s),
             capture=capture,
-            supervisor=self._rings.supervisor_board.read(),
+            supervisor=supervisor,
             dropped_busy=self._rings.frames.dropped_busy,
             dropped_too_big=self._rings.frames.dropped_too_big,
         )
 
     def _facts(self, now_s: float) -> tuple[ViewerFacts, ...]:
         if now_s < self._facts_due_s:
-            return self.snapshot.viewers
-        self._facts_due_s = now_s + _FACTS_EACH_S * len(self._viewers)
+            return self._told.viewers
+        self._facts_due_s = now_s + _FACTS_S
         seen = self._frames_seen
         return tuple(viewer.facts(now_s, self._newest, seen=seen) for viewer in self._viewers.values())
 
@@ -370,14 +390,14 @@ class FanOut:
                 "pid": os.getpid(),
                 "viewers": len(self._viewers),
                 "facts": ViewerFacts._fields,  # once, and not with each of a thousand viewers
-                "list": self.snapshot.viewers,
+                "list": self._told.viewers,
             }
         )
 
     def _end_all(self) -> None:
         """End every stream, each as soon as its part is whole, those that do not read by a deadline."""
-        self._epoll.unregister(self._wake.fileno())
-        self._epoll.unregister(self._rings.doorbell.fileno())
+        self._epoll.unregister(self._wake_fd)
+        self._epoll.unregister(self._doorbell_fd)
         while self._arrivals:
             self._close(self._arrivals.popleft())
         for waiting in list(self._waiting.values()):

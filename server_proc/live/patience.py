@@ -13,6 +13,8 @@ SILENT_S = 10.0
 NEVER_READ_S = 20.0
 PAUSED_S = 60.0
 HALF_CLOSED_S = 5.0
+LEAST_S = HALF_CLOSED_S
+"""Nobody is let go sooner."""
 HAS_READ_BYTES = 512 * 1024
 """More than what lies in the buffers of a connection whose client never reads: that one has read."""
 

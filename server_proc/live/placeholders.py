@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 
 from server_proc.live.freshness import PLACEHOLDER_EVERY_S
 from server_proc.live.offer import Offer
@@ -52,7 +51,7 @@ class Placeholders:
         if self._drawing is None or not self._drawing.done():
             return False
         jpeg, self._drawing = self._drawing.result(), None
-        self.current = Offer(replace(self._last, jpeg=jpeg))
+        self.current = Offer(self._last._replace(jpeg=jpeg))
         self.number += 1
         return True
 

@@ -23,6 +23,9 @@ Flask's and picamera's examples, of go2rtc."""
 PICTURE_PATHS = ("/snapshot", "/snapshot.jpg", "/shot.jpg", "/capture", "/api/frame.jpeg")
 """Ours and those of phone cameras, ESP32 cameras and go2rtc."""
 
+_STATUS_NS = 20_000_000
+"""How old what `/status` says may be."""
+
 
 def create_app(live: Live, service: ServiceFacts) -> falcon.App[falcon.Request, falcon.Response]:
     """Return the WSGI application."""
@@ -83,7 +86,7 @@ class _Status:
     def __init__(self, live: Live, service: ServiceFacts) -> None:
         self._live = live
         self._service = service
-        self._made_of: object = None
+        self._made_ns = 0
         self._text = ""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -94,11 +97,11 @@ class _Status:
     on_head = on_get
 
     def _newest_text(self) -> str:
-        """Return what is made once of each snapshot: many who ask must not take the fan-out's time."""
-        snapshot = self._live.snapshot
-        if snapshot is not self._made_of:
-            self._text = status_text(status(snapshot, self._service, time.monotonic_ns()))
-            self._made_of = snapshot
+        """Return what is made anew now and then: many who ask must not take the fan-out's time."""
+        now_ns = time.monotonic_ns()
+        if now_ns - self._made_ns > _STATUS_NS:
+            self._text = status_text(status(self._live.snapshot, self._service, now_ns))
+            self._made_ns = now_ns
         return self._text
 
 

@@ -4,7 +4,7 @@ ARGS ?=
 TESTS ?=
 INSTALLED := .venv/installed
 
-.PHONY: run test test-camera ring-campaign bench-ring lint .venv
+.PHONY: run test test-camera ring-campaign bench bench-ring lint .venv
 
 run: $(INSTALLED)
 	@exec .venv/bin/python supervisor.py $(ARGS)
@@ -19,6 +19,10 @@ test-camera: $(INSTALLED)
 # What the suite does to the ring for a minute, for half an hour; it prints what docs/ring.md quotes.
 ring-campaign: $(INSTALLED)
 	@RING_CAMPAIGN=long .venv/bin/python -m pytest -s --timeout=3600 $(or $(TESTS),tests/ring_faults)
+
+# The fan-out beside other servers, for a quarter of an hour, as root; rewrites its part of docs/benchmarks.md.
+bench: .venv/for-benchmarks
+	@.venv/bin/python -m bench.fanout $(ARGS)
 
 # The ring beside what else there is, for ten minutes; rewrites its part of docs/benchmarks.md.
 bench-ring: .venv/for-benchmarks

@@ -15,7 +15,8 @@ import time
 from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
-from server_proc.live.fanout import FanOut, Rings
+from server_proc.live.boards import Rings
+from server_proc.live.fanout import FanOut
 from server_proc.live.house import House
 from server_proc.options import ServerDescriptors, ServerOptions
 from server_proc.takeover import WebServer

@@ -273,7 +273,7 @@ def jpeg_of(pixels: Any, quality: int = 80) -> bytes:
 class FakeSeat(Seat):
     """A place that tells when it is given back."""
 
-    def __init__(self, give_back: Callable[[], None]) -> None:
+    def __init__(self, give_back: Callable[[], None] = lambda: None) -> None:
         super().__init__(House(most=1, most_per_address=1), "a", "", in_place_of_the_quietest=False)
         self._give_back = give_back
 

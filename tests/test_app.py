@@ -298,7 +298,6 @@ def test_status_tells_everything_as_json(live: FakeLive, client: falcon.testing.
     viewer = ViewerFacts(3, "10.0.0.9", "curl", "car", 1.7e9, 12.5, 250, 4, 99, 20.0, 0, "live", 0.1)
     live.snapshot = Snapshot(
         frame=frame,
-        viewer_count=1,
         viewers=(viewer,),
         capture=Reading({"name": "fake", "dropped": {"unusable": 2}}, now_ns - 4 * 10**9),
         supervisor=Reading(

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import simplejpeg
 
-from server_proc.live.fanout import FanOut, Rings
+from server_proc.live.boards import Rings
+from server_proc.live.fanout import FanOut
 from server_proc.live.house import House, Refusal
 from server_proc.live.offer import PartForm
 from server_proc.live.ticket import Ticket

@@ -38,7 +38,7 @@ class App:
         return Ticket(FakeSeat(self.give_back), self.take)
 
     def take(self, connection: socket.socket, unsent: bytes, head: bytes) -> None:
-        self.viewers.append(Connection(connection, unsent + head + b"--frame\r\n", address="a"))
+        self.viewers.append(Connection(connection, unsent + head + b"--frame\r\n", seat=FakeSeat()))
 
     def __call__(self, environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.answered += 1

@@ -15,6 +15,7 @@ from server_proc.live.offer import Offer, PartForm
 from server_proc.live.viewer import Viewer, Wishes
 from shm_ring.frame import Frame, FrameFacts
 from tests.conditions import eventually
+from tests.fakes import FakeSeat
 
 OPENING = b"HEAD\r\n\r\n--frame\r\n"
 
@@ -44,7 +45,7 @@ def start(viewer: Viewer, first: Offer, now_s: float = 0.0) -> None:
 
 
 def viewer_on(connection: socket.socket, opening: bytes = OPENING, **wishes: Any) -> Viewer:
-    viewer = Viewer(connection, opening, wishes=Wishes("127.0.0.1", **wishes))
+    viewer = Viewer(connection, opening, seat=FakeSeat(), wishes=Wishes("127.0.0.1", **wishes))
     viewer.welcome(1, 0.0, 1_700_000_000.0, seen_before=0)
     return viewer
 
@@ -187,7 +188,7 @@ def test_facts_tell_how_far_behind_a_viewer_is(ends: tuple[socket.socket, socket
 def test_a_peer_is_silent_that_acknowledges_nothing(ends: tuple[socket.socket, socket.socket]) -> None:
     """One that only pauses has acknowledged what its kernel has room for."""
     server, _ = ends
-    connection = Connection(server, b"", address="a")
+    connection = Connection(server, b"", seat=FakeSeat())
     connection.admitted(0.0)
     while connection.begin(bytes(1 << 20), 0.0) is Outcome.SENT:
         pass

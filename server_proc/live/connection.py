@@ -11,6 +11,9 @@ import socket
 import struct
 from enum import Enum
 
+from server_proc.live.house import Seat
+from server_proc.live.patience import SILENT_S, Standing
+
 _NOT_SENT_LOW_BYTES = 4096
 """TCP_NOTSENT_LOWAT (tcp(7)): the kernel takes a new frame only when the last is nearly out. Without
 it a viewer on a thin link falls seconds behind, and further the longer it watches."""
@@ -46,15 +49,15 @@ class Connection:
     """One connection. For the fan-out's thread only."""
 
     __slots__ = (
-        "_rest", "_send", "_socket", "address", "blocked", "half_closed", "sent_s", "taken_bytes",
+        "_rest", "_send", "_socket", "blocked", "half_closed", "seat", "sent_s", "taken_bytes",
     )  # fmt: skip
 
-    def __init__(self, taken_over: socket.socket, opening: bytes, *, address: str) -> None:
+    def __init__(self, taken_over: socket.socket, opening: bytes, *, seat: Seat) -> None:
         """Begin with the bytes `opening`, which go out when the connection is writable."""
         self._socket = taken_over
         self._send = taken_over.send
         self._rest: memoryview | None = memoryview(opening) if opening else None
-        self.address = address
+        self.seat = seat
         self.blocked = False
         """Whether it takes no byte now."""
         self.half_closed = False
@@ -119,6 +122,16 @@ class Connection:
         self.blocked = False
         return SENT
 
+    def standing(self, now_s: float) -> Standing:
+        """Return how it stands, to see whether it is let go."""
+        return Standing(
+            quiet_s=now_s - self.sent_s,
+            blocked=self.blocked,
+            silent=self.blocked and self.is_silent(SILENT_S),
+            half_closed=self.half_closed,
+            taken_bytes=self.taken_bytes,
+        )
+
     def is_silent(self, for_s: float) -> bool:
         """Tell whether bytes are on the way and none was acknowledged for so long.
 
@@ -132,9 +145,10 @@ class Connection:
         return bool(unacknowledged) and bool(last_ms >= 1000 * for_s)
 
     def end(self) -> None:
-        """End the connection with a FIN: input left unread would turn it into a reset."""
+        """End the connection with a FIN, for input left unread would turn it into a reset; leave the seat."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
             while self._socket.recv(65536):
                 pass
         self._socket.close()
+        self.seat.leave()

@@ -7,53 +7,35 @@ Its thread alone touches the rings. What others may know stands in an immutable 
 from __future__ import annotations
 
 import logging
-import os
 import select
-import socket
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 from server_proc.live import patience
-from server_proc.live.connection import BUSY, EARLY, GONE, SENT, Connection, Outcome
-from server_proc.live.freshness import Freshness, due, repeat_after_s, stale_after_s
-from server_proc.live.house import QUIET_S, House, Refusal, Seat
-from server_proc.live.multipart import ADVANCED_DELIMITER, DELIMITER
-from server_proc.live.offer import Offer, PartForm
+from server_proc.live.arrivals import Arrivals
+from server_proc.live.boards import Boards, Rings
+from server_proc.live.connection import BUSY, EARLY, GONE, SENT, Outcome
+from server_proc.live.freshness import Freshness, due, repeat_after_s
+from server_proc.live.house import QUIET_S, House, Refusal
+from server_proc.live.offer import Offer
 from server_proc.live.placeholders import Placeholders
 from server_proc.live.snapshot import Snapshot
 from server_proc.live.ticket import Ticket
 from server_proc.live.viewer import Viewer, ViewerFacts, Wishes
 from server_proc.live.waiting import Respond, Waiting
-from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.doorbell import Doorbell
 from shm_ring.frame import Frame, FrameFacts
-from shm_ring.ring import RingReader
 
 _log = logging.getLogger(__name__)
 
 _LOOK_S, _LOOK_SLACK_S = 0.2, 0.05
 """How often boards are read and the ring is looked at unasked; so much later if a frame comes then, for
 waking up costs more than looking."""
-_BOARD_S = 1.0
 _FINISH_S = 0.5
 """How long a stop waits for viewers to take the rest of their part."""
-_FACTS_S = 1.0
 _EDGES = select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _ENDED = select.EPOLLERR | select.EPOLLHUP
-
-
-@dataclass(frozen=True, slots=True)
-class Rings:
-    """The fan-out's view of shared memory."""
-
-    frames: RingReader
-    doorbell: Doorbell
-    capture_board: BoardReader
-    supervisor_board: BoardReader
-    own_board: BoardWriter
 
 
 class FanOut:
@@ -79,10 +61,7 @@ class FanOut:
         which a frame is not shown as live, None for what follows from the frame period; `expected_size`
         is the (width, height) of pictures for as long as there was none.
         """
-        self._rings = rings
-        self._house = house
-        self._main_loop_turns = main_loop_turns
-        self._asked_stale_after_s = stale_after_s
+        self._frames = rings.frames
         self._clock = clock
         self._epoll = select.epoll()
         self._wake = Doorbell.create()
@@ -90,51 +69,38 @@ class FanOut:
         # each ring is an edge, so nobody needs to quiet the bell
         self._epoll.register(self._wake_fd, select.EPOLLIN | select.EPOLLET)
         self._epoll.register(self._doorbell_fd, select.EPOLLIN | select.EPOLLET)
-        self._arrivals: deque[Viewer | Waiting] = deque()
-        self._seats: dict[Connection, Seat] = {}
+        self._arrivals = Arrivals(house, self._wake)
+        self._boards = Boards(rings, main_loop_turns, stale_after_s)
+        self._began_s = clock()
+        facts = FrameFacts(round(self._began_s * 1e9), time.time_ns(), *expected_size)
+        self._placeholders = Placeholders(Frame(0, facts, b""), drawn=self._wake.ring)
         self._stopping = False
         self._viewers: dict[int, Viewer] = {}
         self._waiting: dict[int, Waiting] = {}
         self._last_id = 0
         self._newest: Offer | None = None
-        self._publishes = 0
-        self._flows_s = 0.0
+        self._publishes_seen = 0
         self._frames_seen = 0
-        self._began_s = clock()
-        facts = FrameFacts(round(self._began_s * 1e9), time.time_ns(), *expected_size)
-        self._placeholders = Placeholders(Frame(0, facts, b""), drawn=self._wake.ring)
+        self._flows_s = 0.0
         self._repeat_due_s = float("inf")
         self._look_due_s = 0.0
-        self._board_due_s = 0.0
-        self._facts_due_s = 0.0
-        self._turns_at_board = 0
-        self._told = Snapshot()
 
     def admit(self, wishes: Wishes) -> Ticket | Refusal:
         """Reserve a place for a viewer."""
-        seat = self._enter(wishes)
-        return seat if isinstance(seat, Refusal) else Ticket(seat, partial(self._take_viewer, seat, wishes))
+        return self._arrivals.admit(wishes, self._quietest_s(wishes.address))
 
     def admit_waiting(self, wishes: Wishes, after: int, respond: Respond) -> Ticket | Refusal:
         """Reserve a place for a client that waits for a frame with a sequence above `after`.
 
         `respond` makes the whole answer, and is called by the fan-out's thread.
         """
-        seat = self._enter(wishes)
-        if isinstance(seat, Refusal):
-            return seat
-
-        def take(connection: socket.socket, unsent: bytes, _head: bytes) -> None:
-            waiting = Waiting(connection, unsent, address=wishes.address, after=after, respond=respond)
-            self._take(waiting, seat)
-
-        return Ticket(seat, take)
+        return self._arrivals.admit_waiting(wishes, self._quietest_s(wishes.address), after, respond)
 
     @property
     def snapshot(self) -> Snapshot:
         """All that others may know, as it was at one moment."""
         newest = self._newest
-        return replace(self._told, frame=newest.frame if newest else None)
+        return replace(self._boards.told, frame=newest.frame if newest else None)
 
     def stop(self) -> None:
         """End all streams after a whole part, and then the thread."""
@@ -147,20 +113,9 @@ class FanOut:
             self._serve_once()
         self._end_all()
 
-    def _enter(self, wishes: Wishes) -> Seat | Refusal:
-        quiet_s = (one.quiet_s for one in self._told.viewers if one.address == wishes.address)
-        return self._house.enter(wishes.address, wishes.key, max(quiet_s, default=0.0))
-
-    def _take_viewer(
-        self, seat: Seat, wishes: Wishes, connection: socket.socket, unsent: bytes, head: bytes
-    ) -> None:
-        first = ADVANCED_DELIMITER if wishes.form is PartForm.ADVANCED else DELIMITER
-        self._take(Viewer(connection, unsent + head + first, wishes=wishes), seat)
-
-    def _take(self, one: Viewer | Waiting, seat: Seat) -> None:
-        self._seats[one] = seat
-        self._arrivals.append(one)
-        self._wake.ring()
+    def _quietest_s(self, address: str) -> float:
+        quiet_s = (one.quiet_s for one in self._boards.told.viewers if one.address == address)
+        return max(quiet_s, default=0.0)
 
     def _serve_once(self) -> None:
         until_s = min(self._repeat_due_s, self._look_due_s + _LOOK_SLACK_S)
@@ -196,11 +151,11 @@ class FanOut:
             self._let_go(viewer, now_s)
 
     def _show_newest(self, now_s: float) -> None:
-        publishes = self._rings.frames.publishes
-        if publishes == self._publishes:
+        publishes = self._frames.publishes
+        if publishes == self._publishes_seen:
             return
-        self._publishes = publishes
-        published = self._rings.frames.latest(self._newest.sequence if self._newest else 0)
+        self._publishes_seen = publishes
+        published = self._frames.latest(self._newest.sequence if self._newest else 0)
         if published is None:
             return
         newest = self._newest = Offer(Frame.of(published))
@@ -218,10 +173,10 @@ class FanOut:
                 self._let_go(viewer, now_s)
         for waiting in list(self._waiting.values()):
             self._serve_waiting(waiting, now_s)
-        self._repeat_due_s = now_s + repeat_after_s(self._told.period_s)
+        self._repeat_due_s = now_s + repeat_after_s(self._boards.told.period_s)
 
     def _is_stale(self, now_s: float) -> bool:
-        return self._quiet_s(now_s) >= self._told.stale_after_s
+        return self._quiet_s(now_s) >= self._boards.told.stale_after_s
 
     def _quiet_s(self, now_s: float) -> float:
         """Return for how many seconds there has been no live picture."""
@@ -236,7 +191,7 @@ class FanOut:
 
     def _send_due(self, viewer: Viewer, now_s: float) -> Outcome:
         newest, placeholder = self._newest, self._placeholders.current
-        period_s = max(self._told.period_s, viewer.period_s)
+        period_s = max(self._boards.told.period_s, viewer.period_s)
         step = due(
             stale=self._is_stale(now_s),
             newest=newest.sequence if newest else 0,
@@ -259,8 +214,7 @@ class FanOut:
         return SENT
 
     def _welcome(self, now_s: float) -> None:
-        while self._arrivals:
-            one = self._arrivals.popleft()
+        for one in self._arrivals:
             try:
                 if isinstance(one, Viewer):
                     self._welcome_viewer(one, now_s)
@@ -268,7 +222,7 @@ class FanOut:
                     one.admitted(now_s)
                     self._waiting[one.fileno()] = one
             except OSError:  # it went before it came
-                self._close(one)
+                one.end()
                 continue
             # writable from the start, so registering makes the first edge
             self._epoll.register(one.fileno(), _EDGES)
@@ -278,8 +232,8 @@ class FanOut:
         viewer.welcome(self._last_id, now_s, time.time(), seen_before=self._frames_seen)
         self._make_room(viewer, now_s)
         self._viewers[viewer.fileno()] = viewer
-        self._facts_due_s = 0.0
-        _log.info("viewer #%d came from %s (%s)", viewer.id, viewer.address, self._count())
+        self._boards.viewers_changed()
+        _log.info("viewer #%d came from %s (%s)", viewer.id, viewer.wishes.address, self._count())
 
     def _make_room(self, newcomer: Viewer, now_s: float) -> None:
         """Let go of whom a newcomer takes the place of: its own ghost, or the quietest of its address."""
@@ -287,8 +241,9 @@ class FanOut:
         ghosts = [viewer for viewer in self._viewers.values() if key and viewer.wishes.key == key]
         for ghost in ghosts:
             self._let_go(ghost, now_s, "was replaced by a viewer with its key")
-        if self._seats[newcomer].in_place_of_the_quietest:
-            neighbours = (viewer for viewer in self._viewers.values() if viewer.address == newcomer.address)
+        if newcomer.seat.in_place_of_the_quietest:
+            address = newcomer.wishes.address
+            neighbours = (viewer for viewer in self._viewers.values() if viewer.wishes.address == address)
             quietest = min(neighbours, key=lambda viewer: viewer.sent_s, default=None)
             if quietest is not None and now_s - quietest.sent_s > QUIET_S:
                 self._let_go(quietest, now_s, "took nothing and gave its place to another of its address")
@@ -296,9 +251,9 @@ class FanOut:
     def _let_go(self, viewer: Viewer, now_s: float, how: str = "left") -> None:
         told = viewer.facts(now_s, self._newest, seen=self._frames_seen)
         del self._viewers[viewer.fileno()]
-        self._facts_due_s = 0.0
+        self._boards.viewers_changed()
         self._epoll.unregister(viewer.fileno())
-        self._close(viewer)
+        viewer.end()
         _log.info(
             "viewer #%d from %s %s after %.1f s: %d frames, %d skipped (%s)",
             told.id,
@@ -310,10 +265,6 @@ class FanOut:
             self._count(),
         )
 
-    def _close(self, one: Viewer | Waiting) -> None:
-        one.end()
-        self._seats.pop(one).leave()
-
     def _count(self) -> str:
         return f"{len(self._viewers)} viewer{'' if len(self._viewers) == 1 else 's'}"
 
@@ -323,85 +274,39 @@ class FanOut:
         if ended or waiting.send(now_s) is GONE or waiting.done or self._gave_up(waiting, now_s):
             del self._waiting[waiting.fileno()]
             self._epoll.unregister(waiting.fileno())
-            self._close(waiting)
+            waiting.end()
 
     def _look(self, now_s: float) -> None:
         self._look_due_s = now_s + _LOOK_S
-        self._read_boards(now_s)
+        self._boards.look(lambda: self._facts(now_s), now_s)
         self._show_newest(now_s)  # in case a writer died between its publish and its ringing
         if self._viewers and self._is_stale(now_s):
             newest = self._newest.frame if self._newest else None
-            self._placeholders.draw(newest, self._quiet_s(now_s), self._told.supervisor, now_s)
+            self._placeholders.draw(newest, self._quiet_s(now_s), self._boards.told.supervisor, now_s)
         if now_s - self._flows_s >= _LOOK_S:
             self._send_what_is_due(now_s)
         for viewer in list(self._viewers.values()):
-            if now_s - viewer.sent_s >= patience.LEAST_S and self._gave_up(viewer, now_s):
+            if self._gave_up(viewer, now_s):
                 self._let_go(viewer, now_s, "took nothing more and was let go")
         for waiting in list(self._waiting.values()):
             self._serve_waiting(waiting, now_s)
-        if now_s >= self._board_due_s:
-            self._write_board(now_s)
-
-    def _gave_up(self, one: Connection, now_s: float) -> bool:
-        quiet_s = now_s - one.sent_s
-        standing = patience.Standing(
-            quiet_s=quiet_s,
-            blocked=one.blocked,
-            silent=one.blocked and one.is_silent(patience.SILENT_S),
-            half_closed=one.half_closed,
-            taken_bytes=one.taken_bytes,
-        )
-        return patience.gave_up(standing, self._told.period_s)
-
-    def _read_boards(self, now_s: float) -> None:
-        told, capture = self._told, self._rings.capture_board.read()
-        supervisor = self._rings.supervisor_board.read()
-        changed = capture is not told.capture or supervisor is not told.supervisor
-        if not changed and now_s < self._facts_due_s:
-            return
-        period_s = capture.status["period_s"] if capture else told.period_s
-        self._told = Snapshot(
-            period_s=period_s,
-            stale_after_s=stale_after_s(period_s, self._asked_stale_after_s),
-            viewer_count=len(self._viewers),
-            viewers=self._facts(now_s),
-            capture=capture,
-            supervisor=supervisor,
-            dropped_busy=self._rings.frames.dropped_busy,
-            dropped_too_big=self._rings.frames.dropped_too_big,
-        )
+        self._boards.write_own(now_s)
 
     def _facts(self, now_s: float) -> tuple[ViewerFacts, ...]:
-        if now_s < self._facts_due_s:
-            return self._told.viewers
-        self._facts_due_s = now_s + _FACTS_S
         seen = self._frames_seen
         return tuple(viewer.facts(now_s, self._newest, seen=seen) for viewer in self._viewers.values())
 
-    def _write_board(self, now_s: float) -> None:
-        """Tell the supervisor that this process lives: both this loop and Waitress's have moved."""
-        turns = self._main_loop_turns()
-        if turns == self._turns_at_board:
-            return
-        self._turns_at_board = turns
-        self._board_due_s = now_s + _BOARD_S
-        self._rings.own_board.write(
-            {
-                "pid": os.getpid(),
-                "viewers": len(self._viewers),
-                "facts": ViewerFacts._fields,  # once, and not with each of a thousand viewers
-                "list": self._told.viewers,
-            }
-        )
+    def _gave_up(self, one: Viewer | Waiting, now_s: float) -> bool:
+        if now_s - one.sent_s < patience.LEAST_S:
+            return False
+        return patience.gave_up(one.standing(now_s), self._boards.told.period_s)
 
     def _end_all(self) -> None:
         """End every stream, each as soon as its part is whole, those that do not read by a deadline."""
         self._epoll.unregister(self._wake_fd)
         self._epoll.unregister(self._doorbell_fd)
-        while self._arrivals:
-            self._close(self._arrivals.popleft())
-        for waiting in list(self._waiting.values()):
-            self._close(waiting)
+        for one in (*self._arrivals, *self._waiting.values()):
+            one.end()
         now_s = self._clock()
         deadline_s = now_s + _FINISH_S
         ready = list(self._viewers)

@@ -18,9 +18,8 @@ class Snapshot:
     period_s: float = 0.05
     stale_after_s: float = 1.0
     """From which age on a frame is not shown as live."""
-    viewer_count: int = 0
     viewers: tuple[ViewerFacts, ...] = ()
-    """A second old at most, where there are very many."""
+    """Who watches; their counts are a second old at most."""
     capture: Reading | None = None
     supervisor: Reading | None = None
     dropped_busy: int = 0

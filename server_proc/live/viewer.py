@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from server_proc.live.connection import EARLY, SENT, Connection, Outcome
 from server_proc.live.freshness import Freshness
+from server_proc.live.house import Seat
 from server_proc.live.offer import Offer, PartForm
 
 _PLAIN, _LIVE = PartForm.PLAIN, Freshness.LIVE  # looked up once and not per frame and viewer
@@ -65,9 +66,9 @@ class Viewer(Connection):
         "sequence", "thinned", "wishes",
     )  # fmt: skip
 
-    def __init__(self, taken_over: socket.socket, opening: bytes, *, wishes: Wishes) -> None:
+    def __init__(self, taken_over: socket.socket, opening: bytes, *, seat: Seat, wishes: Wishes) -> None:
         """Begin with the bytes `opening`: the answer's head and what stands before the first part."""
-        super().__init__(taken_over, opening, address=wishes.address)
+        super().__init__(taken_over, opening, seat=seat)
         self.wishes = wishes
         self.id = 0
         self.frames = 0
@@ -140,7 +141,7 @@ class Viewer(Connection):
         behind_ns = 0 if newest is None or not self.frames else newest.captured_ns - self._captured_ns
         return ViewerFacts(
             id=self.id,
-            address=self.address,
+            address=self.wishes.address,
             user_agent=self.wishes.user_agent,
             key=self.wishes.key,
             since_unix_s=round(self._since_unix_s, 3),

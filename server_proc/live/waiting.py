@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 from server_proc.live.connection import SENT, Connection, Outcome
+from server_proc.live.house import Seat
 from shm_ring.frame import Frame
 
 MOST_WAIT_S = 5.0
@@ -21,10 +22,10 @@ class Waiting(Connection):
     __slots__ = ("_after", "_answer", "_deadline_s", "_respond")
 
     def __init__(
-        self, taken_over: socket.socket, opening: bytes, *, address: str, after: int, respond: Respond
+        self, taken_over: socket.socket, opening: bytes, *, seat: Seat, after: int, respond: Respond
     ) -> None:
         """Wait for a frame with a sequence above `after`; `opening` is what earlier answers left unsent."""
-        super().__init__(taken_over, opening, address=address)
+        super().__init__(taken_over, opening, seat=seat)
         self._after = after
         self._respond: Respond | None = respond
         self._answer: bytes | None = None

@@ -75,7 +75,7 @@ def status(snapshot: Snapshot, service: ServiceFacts, now_ns: int) -> dict[str, 
         "camera": capture,
         "dropped": dropped,
         "viewers": {
-            "count": snapshot.viewer_count,
+            "count": len(snapshot.viewers),
             "max": service.max_viewers,
             "max_per_address": service.max_viewers_per_address,
             "list": [viewer._asdict() for viewer in snapshot.viewers],

@@ -3,13 +3,14 @@ PYTHON ?= python3
 ARGS ?=
 TESTS ?=
 INSTALLED := .venv/installed
+CLIENTS := .venv/clients/installed
 
 .PHONY: run test test-camera ring-campaign bench bench-ring lint .venv
 
 run: $(INSTALLED)
 	@exec .venv/bin/python supervisor.py $(ARGS)
 
-test: $(INSTALLED)
+test: $(INSTALLED) $(CLIENTS)
 	@.venv/bin/python -m pytest $(TESTS)
 
 # The real Picamera2 on a virtual camera; needs root and debootstrap. See tests/virtual_camera/README.md.
@@ -51,6 +52,15 @@ $(INSTALLED): setup.cfg pyproject.toml Makefile
 	  echo "Installing failed, see above; check the network and the free disk space, then type the same again"; exit 1; }
 	@.venv/bin/python -c 'import simplejpeg' || { \
 	  echo "simplejpeg does not work with the numpy found here, see above; type: rm -r .venv; sudo apt install --reinstall python3-numpy; make"; exit 1; }
+	@touch $@
+
+# Clients that the tests let watch, from npm.
+$(CLIENTS): tests/clients/package.json $(INSTALLED)
+	@command -v npm >/dev/null || { \
+	  echo "some of the tests' clients come from npm, and there is none; type: sudo apt install nodejs npm"; exit 1; }
+	@mkdir -p $(@D)
+	@cp tests/clients/package.json $(@D)
+	@npm install --prefix $(@D) --no-package-lock --no-audit --no-fund --silent
 	@touch $@
 
 .venv/for-benchmarks: $(INSTALLED)

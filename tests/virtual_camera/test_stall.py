@@ -62,14 +62,15 @@ def all_see_a_new_frame(audience: Audience) -> bool:
 
 
 def assert_flat(pid: int, measured: Sequence[tuple[int, float]]) -> None:
-    """Fail if a process's (descriptors, resident MB), measured after each of ten stalls, grew.
+    """Fail if a process's (descriptors, resident MB), measured around each of ten stalls, grew.
 
-    A connection that asks for the status holds a descriptor for a moment: what stays is a leak.
+    The first one may cost memory for good: what draws placeholders is loaded when it is needed. And a
+    connection that asks for the status holds a descriptor for a moment: what stays is a leak.
     """
     descriptors, megabytes = zip(*measured, strict=True)
-    most = max(descriptors[:3])
+    most = max(descriptors[1:4])
     eventually(lambda: open_descriptors(pid) <= most, 10, f"no more than {most} descriptors ({descriptors})")
-    assert min(megabytes[-3:]) - min(megabytes[:3]) < 2, megabytes
+    assert min(megabytes[-3:]) - min(megabytes[1:4]) < 2, megabytes
 
 
 @pytest.mark.parametrize("kind", ["stall", "wedge"])

@@ -50,6 +50,11 @@ def viewer_on(connection: socket.socket, opening: bytes = OPENING, **wishes: Any
     return viewer
 
 
+def _sequence(viewer: Viewer) -> int:
+    assert viewer.shown is not None
+    return viewer.shown.sequence
+
+
 def read_exactly(client: socket.socket, count: int) -> bytes:
     came = b""
     while len(came) < count:
@@ -65,7 +70,7 @@ def test_the_opening_and_the_newest_frame_go_out_at_the_first_edge(
     start(viewer, offer(5))
     expected = OPENING + offer(5).plain
     assert read_exactly(client, len(expected)) == expected
-    assert (viewer.sequence, viewer.frames) == (5, 1)
+    assert (_sequence(viewer), viewer.frames) == (5, 1)
 
 
 def test_a_viewer_that_stops_reading_skips_frames_and_no_part_is_torn(
@@ -77,14 +82,14 @@ def test_a_viewer_that_stops_reading_skips_frames_and_no_part_is_torn(
     sequence = 1
     while viewer.offer(last := offer(sequence, 300_000), 0.0) is Outcome.SENT:
         sequence += 1
-    begun = viewer.sequence
+    begun = _sequence(viewer)
     for _ in range(10):
         last = offer(sequence := sequence + 1, 300_000)
         assert viewer.offer(last, 0.0) is Outcome.BUSY
     came = b""
-    while viewer.blocked or viewer.sequence != sequence:
+    while viewer.blocked or _sequence(viewer) != sequence:
         came += client.recv(1 << 20)
-        if viewer.go_on(0.0) is Outcome.SENT and viewer.sequence != sequence:
+        if viewer.go_on(0.0) is Outcome.SENT and _sequence(viewer) != sequence:
             viewer.offer(last, 0.0)
     viewer.end()
     while rest := client.recv(1 << 20):
@@ -111,12 +116,12 @@ def test_a_repeat_is_sent_once_more_and_counts_as_no_frame(
     viewer = viewer_on(server)
     start(viewer, offer(1))
     assert viewer.repeat(offer(1), 1.0) is Outcome.SENT
-    assert viewer.repeated
+    assert viewer.freshness is Freshness.REPEAT
     expected = OPENING + offer(1).plain * 2
     assert read_exactly(client, len(expected)) == expected
     assert viewer.frames == 1
     viewer.offer(offer(2), 1.0)
-    assert not viewer.repeated
+    assert viewer.freshness is Freshness.LIVE
 
 
 def test_extra_headers_go_to_those_who_asked(ends: tuple[socket.socket, socket.socket]) -> None:
@@ -136,7 +141,7 @@ def test_a_placeholder_counts_as_no_frame_and_keeps_the_last_sequence(
     came = read_exactly(client, len(OPENING) + 2 * len(offer(3).plain))
     assert came.count(b"X-Sequence: 3\r\n") == 2
     assert b"X-Freshness: placeholder\r\n" in came
-    assert (viewer.frames, viewer.sequence, viewer.placeholder) == (1, 3, 1)
+    assert (viewer.frames, _sequence(viewer), viewer.placeholder) == (1, 3, 1)
     assert viewer.freshness is Freshness.PLACEHOLDER
 
 

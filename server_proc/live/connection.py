@@ -99,11 +99,9 @@ class Connection:
             return GONE
         self.sent_s = now_s
         self.taken_bytes += sent
-        if sent < len(content):
-            self.blocked = True
+        self.blocked = sent < len(content)
+        if self.blocked:
             self._rest = memoryview(content)[sent:]
-        else:
-            self.blocked = False
         return SENT
 
     def go_on(self, now_s: float) -> Outcome:

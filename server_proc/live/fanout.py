@@ -167,6 +167,8 @@ class FanOut:
         self._frames_seen += 1
         for viewer in list(self._viewers.values()):
             outcome = viewer.offer(newest, now_s)
+            if outcome is SENT:
+                continue
             if outcome is EARLY:
                 viewer.thinned += 1
             elif outcome is GONE:
@@ -195,8 +197,8 @@ class FanOut:
         step = due(
             stale=self._is_stale(now_s),
             newest=newest.sequence if newest else 0,
-            sent=viewer.sequence,
-            repeated=viewer.repeated,
+            sent=viewer.shown.sequence if viewer.shown else 0,
+            repeated=viewer.freshness is not Freshness.LIVE,
             quiet_s=now_s - viewer.sent_s,
             period_s=period_s,
             placeholder=self._placeholders.number if placeholder else 0,

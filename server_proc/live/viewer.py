@@ -61,9 +61,8 @@ class Viewer(Connection):
     """One open stream. For the fan-out's thread only."""
 
     __slots__ = (
-        "_captured_ns", "_counted_s", "_due_s", "_form", "_fps", "_frames_counted", "_seen_before",
-        "_since_s", "_since_unix_s", "frames", "freshness", "id", "period_s", "placeholder", "repeated",
-        "sequence", "thinned", "wishes",
+        "_counted_s", "_due_s", "_form", "_fps", "_frames_counted", "_seen_before", "_since_s",
+        "_since_unix_s", "frames", "freshness", "id", "period_s", "placeholder", "shown", "thinned", "wishes",
     )  # fmt: skip
 
     def __init__(self, taken_over: socket.socket, opening: bytes, *, seat: Seat, wishes: Wishes) -> None:
@@ -72,10 +71,8 @@ class Viewer(Connection):
         self.wishes = wishes
         self.id = 0
         self.frames = 0
-        self.sequence = 0
-        """Of the frame that it was sent last; 0 for none."""
-        self.repeated = False
-        """Whether it was sent that frame twice."""
+        self.shown: Offer | None = None
+        """The frame that it was sent last."""
         self.placeholder = 0
         """Which placeholder it was sent last."""
         self.freshness = Freshness.WAIT
@@ -86,7 +83,6 @@ class Viewer(Connection):
         """The least time from frame to frame that it asked for; 0 for any."""
         self._form = wishes.form
         self._due_s = 0.0
-        self._captured_ns = 0
         self._seen_before = 0
         self._since_s = self._since_unix_s = self._counted_s = 0.0
         self._frames_counted = 0
@@ -104,12 +100,11 @@ class Viewer(Connection):
         """Send a frame that it was not sent yet, if it is due and can take it."""
         if now_s < self._due_s:
             return EARLY
-        content = offer.plain if self._form is _PLAIN else offer.part(self._form, _LIVE, now_s)
-        outcome = self.begin(content, now_s)
+        outcome = self.begin(
+            offer.plain if self._form is _PLAIN else offer.part(self._form, _LIVE, now_s), now_s
+        )
         if outcome is SENT:
-            self.sequence = offer.sequence
-            self._captured_ns = offer.captured_ns
-            self.repeated = False
+            self.shown = offer
             self.freshness = _LIVE
             self.frames += 1
             if self.period_s:
@@ -121,7 +116,6 @@ class Viewer(Connection):
         """Send the frame that it has once more. It counts as no frame."""
         outcome = self.begin(offer.part(self._form, Freshness.REPEAT, now_s), now_s)
         if outcome is SENT:
-            self.repeated = True
             self.freshness = Freshness.REPEAT
         return outcome
 
@@ -138,7 +132,7 @@ class Viewer(Connection):
         if now_s - self._counted_s >= _RATE_OVER_S:
             self._fps = (self.frames - self._frames_counted) / (now_s - self._counted_s)
             self._counted_s, self._frames_counted = now_s, self.frames
-        behind_ns = 0 if newest is None or not self.frames else newest.captured_ns - self._captured_ns
+        behind_ns = newest.captured_ns - self.shown.captured_ns if newest and self.shown else 0
         return ViewerFacts(
             id=self.id,
             address=self.wishes.address,

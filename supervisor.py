@@ -32,9 +32,9 @@ from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.errors import SegmentError
 from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
-from supervisor_proc.child import Child, become
+from supervisor_proc.child import Child, Watch, become
 from supervisor_proc.options import SupervisorOptions
-from supervisor_proc.restart_policy import Limits, State
+from supervisor_proc.restart_policy import Limits, State, Timing
 from supervisor_proc.service import (
     LEAST_SLOT_BYTES,
     AlreadyRunningError,
@@ -55,7 +55,7 @@ _STOP_S = 8.0
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _OPENING_S = 10.0
 """How long a camera may take to be opened."""
-_FIRST_BOARD_S, _SERVER_BOARD_S = 10.0, 5.0
+_FIRST_BOARD_S = 10.0
 _SUPERVISORS_MARGIN_S = 1.0
 """The capture process ends by itself at the stall limit; so much later it is taken for hung."""
 
@@ -72,9 +72,13 @@ def main(argv: Sequence[str]) -> int:
         ServerOptions,
         program="supervisor.py",
         about="Live video from a camera to many viewers at once. See README.md.",
+        settings_flag="--config",
     )
     options, capture = line.table(SupervisorOptions), line.table(CaptureOptions)
     server = line.table(ServerOptions)
+    if options.print_config:
+        print(line)
+        return os.EX_OK
     if line.table(Picamera2Options).list_cameras:
         become("capture", line.argv(Picamera2Options))
     try:
@@ -101,6 +105,8 @@ def main(argv: Sequence[str]) -> int:
         capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
         server_arguments=[*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"],
         capture_limits=_capture_limits(stall_timeout_s, first_frame_timeout_s),
+        server_timeout_s=options.server_timeout_s,
+        timing=Timing(options.stop_timeout_s, options.backoff_s, options.backoff_most_s),
     ).run()
 
 
@@ -122,6 +128,8 @@ class Supervisor:
         capture_arguments: Sequence[str],
         server_arguments: Sequence[str],
         capture_limits: Limits,
+        server_timeout_s: float = 5.0,
+        timing: Timing = Timing(),
     ) -> None:
         """Take what was made for the service, and what its children are told.
 
@@ -143,18 +151,22 @@ class Supervisor:
             "capture",
             capture_arguments,
             descriptors=memory.for_capture(),
-            progress=lambda: self._frames.publishes,
-            limits=capture_limits,
+            watch=Watch(lambda: self._frames.publishes, "new frames in the ring", capture_limits),
             now_s=now_s,
+            timing=timing,
             hopeless=self._is_hopeless,
         )
         self._server = Child(
             "server",
             [*server_arguments, f"--instance-id={secrets.token_hex(4)}"],
             descriptors={"--listen-fd": listening.fileno(), **memory.for_server()},
-            progress=lambda: server_board.writes,
-            limits=Limits(_FIRST_BOARD_S, _SERVER_BOARD_S),
+            watch=Watch(
+                lambda: server_board.writes,
+                "its board, which tells that Waitress and the fan-out move",
+                Limits(_FIRST_BOARD_S, server_timeout_s),
+            ),
             now_s=now_s,
+            timing=timing,
         )
         self._children = (self._capture, self._server)
 

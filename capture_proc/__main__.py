@@ -128,7 +128,6 @@ def _capture(
     granted = partial(getattr, camera, "granted", None)
     if options.drill is not None:
         camera = DrillCamera(camera, options.drill, lambda pixels: encode(pixels).jpeg)
-    _log.info("camera opened: %s", camera.name)
     stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
     if not 0 < camera.period_s < math.inf:
         raise CameraChoiceError(
@@ -139,13 +138,20 @@ def _capture(
             f"a stall limit of {stall_timeout_s:g} s is less than two frame periods of "
             f"{camera.period_s:g} s; raise --stall-timeout-s or --fps"
         )
+    first_frame_timeout_s = first_frame_timeout_or_default(options.first_frame_timeout_s, stall_timeout_s)
+    _log.info(
+        "camera opened: %s; restarted after %g s without a first frame, then after %g s without a new one",
+        camera.name,
+        first_frame_timeout_s,
+        stall_timeout_s,
+    )
     loop = CaptureLoop(
         camera,
         encode,
         sink,
         clock=SystemClock(),
         stall_timeout_s=stall_timeout_s,
-        first_frame_timeout_s=first_frame_timeout_or_default(options.first_frame_timeout_s, stall_timeout_s),
+        first_frame_timeout_s=first_frame_timeout_s,
         report=lambda status: report({**status, "granted": granted()}),
     )
     close_s = _CLOSE_TIMEOUT_S

@@ -10,10 +10,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import json
 import logging
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
+
+from proc_start.settings_file import Setting, read_settings
 
 _log = logging.getLogger(__name__)
 
@@ -71,14 +75,17 @@ _Table = TypeVar("_Table")
 
 
 class CommandLine:
-    """A command line that was read against tables and has no fault."""
+    """A command line, and perhaps a file of settings, that were read against tables and have no fault."""
 
-    def __init__(self, values: dict[str, Any], texts: dict[str, list[str]]) -> None:
+    def __init__(
+        self, known: dict[str, Option], values: dict[str, Any], given: dict[str, list[Setting]]
+    ) -> None:
+        self._known = known
         self._values = values
-        self._texts = texts
+        self._given = given
 
     def table(self, table: type[_Table]) -> _Table:
-        """Return an instance of `table`: what was typed, and defaults for the rest."""
+        """Return an instance of `table`: what was given, and defaults for the rest."""
         named = {
             flag[2:].replace("-", "_"): self._values[flag]
             for flag in options_of(table)
@@ -87,22 +94,42 @@ class CommandLine:
         return table(**named)
 
     def argv(self, table: type[Any]) -> list[str]:
-        """Return what was typed of `table`, to be passed on to another process."""
-        return [f"{flag}={text}" for flag in options_of(table) for text in self._texts.get(flag, ())]
+        """Return what was given of `table`, to be passed on to another process."""
+        return [
+            f"{flag}={setting.text}" for flag in options_of(table) for setting in self._given.get(flag, ())
+        ]
+
+    def __str__(self) -> str:
+        """Return all values as a file of settings can have them, each with where it came from."""
+        lines = []
+        for flag, option in self._known.items():
+            given = self._given.get(flag, ())
+            texts = [setting.text for setting in given] or ([] if option.repeatable else [option.default])
+            value = ", ".join(json.dumps(text, ensure_ascii=False) for text in texts)
+            where = given[-1].where if given else "default"
+            lines.append(f"{flag[2:]} = {f'[{value}]' if option.repeatable else value}  # {where}")
+        return "\n".join(lines)
 
 
-def read_or_exit(argv: Sequence[str], *tables: type[Any], program: str, about: str) -> CommandLine:
+def read_or_exit(
+    argv: Sequence[str], *tables: type[Any], program: str, about: str, settings_flag: str | None = None
+) -> CommandLine:
     """Read `argv` as `read_command_line` does; log every fault and exit with 64 where there is one."""
     try:
-        return read_command_line(argv, *tables, program=program, about=about)
+        return read_command_line(argv, *tables, program=program, about=about, settings_flag=settings_flag)
     except OptionsError as error:
         for fault in error.faults:
             _log.error("%s", fault)
         raise SystemExit(os.EX_USAGE) from error
 
 
-def read_command_line(argv: Sequence[str], *tables: type[Any], program: str, about: str) -> CommandLine:
+def read_command_line(
+    argv: Sequence[str], *tables: type[Any], program: str, about: str, settings_flag: str | None = None
+) -> CommandLine:
     """Read `argv` against the options of all `tables`.
+
+    `settings_flag` is the option whose value is a file of settings: what it says holds where the command
+    line says nothing.
 
     Raises:
         OptionsError: with one sentence for every unknown option and every wrong value.
@@ -110,25 +137,32 @@ def read_command_line(argv: Sequence[str], *tables: type[Any], program: str, abo
     """
     known = {flag: option for table in tables for flag, option in options_of(table).items()}
     found, unknown = _parser(known, program, about).parse_known_args(list(argv))
-    typed: dict[str, list[str]] = vars(found)
     faults = [_unknown(word, known) for word in _without_values(unknown)]
+    given = {
+        flag: [Setting(text, "command line", flag) for text in texts] for flag, texts in vars(found).items()
+    }
+    file = given[settings_flag][-1].text if settings_flag in given else _NOTHING
+    if file not in (_NOTHING, "none"):
+        in_file, wrong = read_settings(Path(file), known.keys() - {settings_flag})
+        faults += wrong
+        given = {**in_file, **given}
     values: dict[str, Any] = {}
-    for flag, texts in typed.items():
+    for flag, settings in given.items():
         option = known[flag]
         if not option.repeatable:
-            del texts[:-1]  # the last one counts
+            del settings[:-1]  # the last one counts
         parsed = []
-        for text in texts:
+        for setting in settings:
             try:
-                parsed.append(_parsed(option, text))
+                parsed.append(_parsed(option, setting.text))
             except ValueError:
-                came = "nothing" if text == _NOTHING else repr(text)
-                faults.append(f"{flag} expects {option.expects}; {came} came")
+                came = "nothing" if setting.text == _NOTHING else repr(setting.text)
+                faults.append(f"{setting.told_as} expects {option.expects}; {came} came")
         if parsed:
             values[flag] = tuple(parsed) if option.repeatable else parsed[0]
     if faults:
         raise OptionsError(faults)
-    return CommandLine(values, typed)
+    return CommandLine(known, values, given)
 
 
 def _parsed(option: Option, text: str) -> Any:

@@ -11,11 +11,14 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from proc_start.tether import SUPERVISOR_PID
-from supervisor_proc.restart_policy import Action, Limits, RestartPolicy, State
+from supervisor_proc.board_health import board_trouble
+from supervisor_proc.recoveries import Recoveries
+from supervisor_proc.restart_policy import Action, Limits, RestartPolicy, State, Timing
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +50,18 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), search_path)))}
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """By what a child is known to do its work."""
+
+    progress: Callable[[], int]
+    """A counter; whenever it moved, the child did its work."""
+    what: str
+    """What it counts, in words."""
+    limits: Limits
+    """For how long it may stand still."""
+
+
 class Child:
     """One child process and its successors. For the supervisor's main thread.
 
@@ -60,19 +75,18 @@ class Child:
         arguments: Sequence[str],
         *,
         descriptors: Mapping[str, int],
-        progress: Callable[[], int],
-        limits: Limits,
+        watch: Watch,
         now_s: float,
+        timing: Timing = Timing(),
         hopeless: Callable[[int], bool] = lambda exit_code: False,
     ) -> None:
         """Describe the child `python -m <name>_proc ARGUMENTS`.
 
-        It inherits `descriptors` and is told their numbers by the options that are their keys.
-        `progress` returns a counter; whenever it moved, the child did its work. After an exit code
-        that is `hopeless` it is not started again.
+        It inherits `descriptors` and is told their numbers by the options that are their keys. After an exit
+        code that is `hopeless` it is not started again.
         """
         self.name = name
-        self.policy = RestartPolicy(limits, now_s)
+        self.policy = RestartPolicy(watch.limits, now_s, timing)
         self.pid: int | None = None
         self.exit_code: int | None = None
         """Of the last process that ended; minus the signal's number where one killed it."""
@@ -83,9 +97,12 @@ class Child:
         told = (f"{flag}={descriptor}" for flag, descriptor in descriptors.items())
         self._command = _command(name, [*arguments, *told])
         self._descriptors = tuple(descriptors.values())
-        self._progress = progress
+        self._progress = watch.progress
+        self._watches = watch.what
+        self._recoveries = Recoveries()
+        self._state, self._since_s = self.policy.state, now_s
         self._hopeless = hopeless
-        self._seen_progress = progress()
+        self._seen_progress = watch.progress()
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd: int | None = None
         self._cause: str | None = None
@@ -97,14 +114,20 @@ class Child:
     @property
     def status(self) -> dict[str, Any]:
         """What the supervisor's board tells of this child; times are of CLOCK_MONOTONIC."""
-        waits = self.policy.state is State.BACKOFF
+        state, last_s = self.policy.state, self._recoveries.last_s
         return {
-            "state": self.policy.state.value,
+            "state": state.value,
+            "since_ns": round(self._since_s * 1e9),
+            "stuck": state is State.STUCK,
             "pid": self.pid,
+            "watches": self._watches,
+            "limit_s": self.policy.limits.progress_s,
             "tries": self.policy.tries,
             "restarts": dict(self.restarts),
             "last_reason": self.last_reason,
-            "next_start_ns": round(self.policy.deadline_s * 1e9) if waits else None,
+            "last_recovery_s": None if last_s is None else round(last_s, 3),
+            "recoveries_s": self._recoveries.histogram,
+            "next_start_ns": round(self.policy.deadline_s * 1e9) if state is State.BACKOFF else None,
         }
 
     def tick(self, now_s: float) -> None:
@@ -112,6 +135,7 @@ class Child:
         moved = self._progress() != self._seen_progress
         if moved:
             self._seen_progress = self._progress()
+            self._recoveries.progress(now_s)
         exited = self._reap()
         if exited and not self.policy.stays_away and self._hopeless(self.exit_code or 0):
             self.without_hope = True
@@ -125,8 +149,11 @@ class Child:
             silent_s = limits.first_progress_s if before is State.STARTING else limits.progress_s
             self._cause = f"hung: no progress for {silent_s:g} s"
         if exited:
+            self._recoveries.process_ended()
             self._tell_exit(now_s)
         self._act(action, now_s)
+        if self.policy.state is not self._state:
+            self._state, self._since_s = self.policy.state, now_s
 
     def stop(self, now_s: float) -> None:
         """Stop the process for good."""
@@ -145,8 +172,13 @@ class Child:
         elif action is Action.STOP:
             self._signal(signal.SIGTERM)
         elif action is Action.ABORT:
+            trouble = board_trouble()
             _log.error(
-                "%s (pid %s) %s; its stacks follow if it can print them", self.name, self.pid, self._cause
+                "%s (pid %s) %s%s; its stacks follow if it can print them",
+                self.name,
+                self.pid,
+                self._cause,
+                trouble and f"; {trouble}",
             )
             self._signal(signal.SIGUSR1)
         elif action is Action.KILL:

@@ -30,9 +30,29 @@ def _instance(text: str) -> str:
     return text
 
 
+def _yes(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError(text)
+    return text == "yes"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SupervisorOptions:
     """What a person may choose about the service as a whole."""
+
+    config: str | None = option(
+        "none",
+        expects="none or the name of a file",
+        help="file of settings in TOML, such as fps = 20 for --fps 20; the command line overrides it",
+        parse=lambda text: None if text == "none" else text,
+    )
+    print_config: bool = option(
+        "no",
+        expects="nothing behind it, or yes or no",
+        help="only print each setting and where it came from, as a file for --config",
+        parse=_yes,
+        alone="yes",
+    )
 
     listen: Address = option(
         "127.0.0.1:5000",
@@ -45,6 +65,30 @@ class SupervisorOptions:
         expects="1 to 32 of a-z, 0-9 and _",
         help="name of this service, so that one for another camera can run beside it",
         parse=_instance,
+    )
+    server_timeout_s: float = option(
+        "5",
+        expects="seconds from 1 to 60",
+        help="seconds, 1 to 60, that the server may stand still until it is replaced",
+        parse=number(float, 1, 60),
+    )
+    stop_timeout_s: float = option(
+        "2",
+        expects="seconds from 0.5 to 4",
+        help="seconds, 0.5 to 4, that a process may take to stop until it is killed",
+        parse=number(float, 0.5, 4),
+    )
+    backoff_s: float = option(
+        "0.25",
+        expects="seconds from 0.05 to 60",
+        help="seconds, 0.05 to 60, until a process that ended is started again; doubled with each failure",
+        parse=number(float, 0.05, 60),
+    )
+    backoff_most_s: float = option(
+        "30",
+        expects="seconds from 0.05 to 3600",
+        help="the most seconds, 0.05 to 3600, until a process is started again",
+        parse=number(float, 0.05, 3600),
     )
     slot_bytes: int | None = option(
         "auto",

@@ -86,10 +86,18 @@ ON_ENTRY: dict[State, Action] = {
 }
 """What entering a state demands."""
 
-STOPPING_S, ABORTING_S, KILLING_S, STUCK_S = 2.0, 0.3, 5.0, 60.0
-BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.25, 30.0
+ABORTING_S, KILLING_S, STUCK_S = 0.3, 5.0, 60.0
 HEALTHY_S = 60.0
 """After so long with progress the backoff begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a person may choose of a child's deadlines, in seconds."""
+
+    stopping_s: float = 2.0
+    backoff_s: float = 0.25
+    backoff_most_s: float = 30.0
 
 
 @dataclass
@@ -103,12 +111,13 @@ class Limits:
 class RestartPolicy:
     """One child's state. Ask `tick` often, and do what it answers."""
 
-    def __init__(self, limits: Limits, now_s: float) -> None:
+    def __init__(self, limits: Limits, now_s: float, timing: Timing = Timing()) -> None:
         """Begin with a first start that is due at once."""
         self.limits = limits
+        self._timing = timing
         self.state = State.BACKOFF
         self.deadline_s = now_s
-        self._backoff_s = BACKOFF_FIRST_S
+        self._backoff_s = timing.backoff_s
         self._running_since_s: float | None = None
         self._restart_asked = False
         self.stays_away = False
@@ -160,10 +169,10 @@ class RestartPolicy:
             return self.limits.progress_s
         if state is State.BACKOFF:
             asked, self._restart_asked = self._restart_asked, False
-            return BACKOFF_FIRST_S if asked else self._next_backoff_s(now_s)
+            return self._timing.backoff_s if asked else self._next_backoff_s(now_s)
         return {
             State.STARTING: self.limits.first_progress_s,
-            State.STOPPING: STOPPING_S,
+            State.STOPPING: self._timing.stopping_s,
             State.ABORTING: ABORTING_S,
             State.KILLING: KILLING_S,
             State.STUCK: STUCK_S,
@@ -173,7 +182,7 @@ class RestartPolicy:
     def _next_backoff_s(self, now_s: float) -> float:
         since_s, self._running_since_s = self._running_since_s, None
         if since_s is not None and now_s - since_s >= HEALTHY_S:
-            self._backoff_s = BACKOFF_FIRST_S
+            self._backoff_s = self._timing.backoff_s
         backoff_s = self._backoff_s
-        self._backoff_s = min(2 * backoff_s, BACKOFF_MOST_S)
+        self._backoff_s = max(backoff_s, min(2 * backoff_s, self._timing.backoff_most_s))
         return backoff_s

@@ -61,6 +61,7 @@ class FakeLive:
             "restarts": {"killed by SIGKILL": 1},
             "last_reason": "killed by SIGKILL",
             "next_start_ns": None,
+            "since_ns": 0,
         }
         self.snapshot = Snapshot(frame=frame, supervisor=Reading({"capture": camera}, time.monotonic_ns()))
         return frame
@@ -301,7 +302,14 @@ def test_status_tells_everything_as_json(live: FakeLive, client: falcon.testing.
         viewers=(viewer,),
         capture=Reading({"name": "fake", "dropped": {"unusable": 2}}, now_ns - 4 * 10**9),
         supervisor=Reading(
-            {"capture": {"restarts": {"killed by SIGKILL": 1}, "next_start_ns": now_ns + 3 * 10**9}}, now_ns
+            {
+                "capture": {
+                    "restarts": {"killed by SIGKILL": 1},
+                    "next_start_ns": now_ns + 3 * 10**9,
+                    "since_ns": now_ns - 5 * 10**9,
+                }
+            },
+            now_ns,
         ),
         dropped_busy=1,
         dropped_too_big=5,
@@ -322,6 +330,7 @@ def test_status_tells_everything_as_json(live: FakeLive, client: falcon.testing.
     assert told["supervisor"]["capture"] == {
         "restarts": {"killed by SIGKILL": 1},
         "next_start_in_s": pytest.approx(3.0, abs=0.5),
+        "for_s": pytest.approx(5.0, abs=0.5),
     }
     assert client.simulate_get("/status").json["dropped"] == told["dropped"], "a snapshot is not changed"
 

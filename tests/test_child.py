@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_proc.child import Child
-from supervisor_proc.restart_policy import BACKOFF_FIRST_S, Limits, State
+from supervisor_proc.child import Child, Watch
+from supervisor_proc.restart_policy import Limits, State, Timing
 from tests.conditions import eventually
 from tests.running import alive
 
@@ -50,8 +50,7 @@ class Ward:
             "misbehaving",
             [how, str(beat)],
             descriptors={},
-            progress=lambda: beat.stat().st_size,
-            limits=limits,
+            watch=Watch(lambda: beat.stat().st_size, "beats", limits),
             now_s=time.monotonic(),
             hopeless=hopeless,
         )
@@ -145,7 +144,7 @@ def test_a_planned_restart_goes_through_sigterm(folder: Path) -> None:
     ward.child.restart(time.monotonic())
     ward.until(State.BACKOFF)
     assert ward.child.last_reason == "restart asked for"
-    assert ward.child.policy.deadline_s - time.monotonic() <= BACKOFF_FIRST_S, "it is no failure"
+    assert ward.child.policy.deadline_s - time.monotonic() <= Timing().backoff_s, "it is no failure"
     ward.until(State.RUNNING)
     ward.child.stop(time.monotonic())
     ward.until(State.DONE)
@@ -173,7 +172,8 @@ def test_helpers_that_a_child_left_end_with_it(folder: Path) -> None:
 
 
 def test_the_command_is_this_python() -> None:
-    child = Child("x", ["--y"], descriptors={"--z-fd": 7}, progress=lambda: 0, limits=Limits(1, 1), now_s=0)
+    watch = Watch(lambda: 0, "nothing", Limits(1, 1))
+    child = Child("x", ["--y"], descriptors={"--z-fd": 7}, watch=watch, now_s=0)
     assert child._command == [sys.executable, "-m", "x_proc", "--y", "--z-fd=7"]
 
 

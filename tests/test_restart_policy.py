@@ -8,21 +8,20 @@ import pytest
 from supervisor_proc.restart_policy import (
     ABORTING_S,
     ARROWS,
-    BACKOFF_FIRST_S,
-    BACKOFF_MOST_S,
     HEALTHY_S,
     KILLING_S,
     ON_ENTRY,
-    STOPPING_S,
     STUCK_S,
     Action,
     Event,
     Limits,
     RestartPolicy,
     State,
+    Timing,
 )
 
 LIMITS = Limits(first_progress_s=20.0, progress_s=3.0)
+TIMING = Timing()
 
 PATHS: dict[State, list[Event]] = {
     State.BACKOFF: [],
@@ -79,7 +78,7 @@ def test_what_is_not_in_the_table_changes_nothing(state: State, event: Event) ->
     [
         (State.STARTING, 20.0),
         (State.RUNNING, 3.0),
-        (State.STOPPING, STOPPING_S),
+        (State.STOPPING, TIMING.stopping_s),
         (State.ABORTING, ABORTING_S),
         (State.KILLING, KILLING_S),
         (State.STUCK, STUCK_S),
@@ -118,7 +117,7 @@ def test_the_backoff_doubles_up_to_its_most() -> None:
         policy.tick(started_s, exited=True)
         waits.append(policy.deadline_s - started_s)
     assert waits[:4] == pytest.approx([0.25, 0.5, 1.0, 2.0])
-    assert waits[-1] == BACKOFF_MOST_S
+    assert waits[-1] == TIMING.backoff_most_s
 
 
 @pytest.mark.parametrize("hung", [State.STOPPING, State.ABORTING, State.KILLING, State.STUCK])
@@ -128,7 +127,11 @@ def test_a_hung_child_whose_restart_is_asked_for_starts_soon(hung: State) -> Non
     policy.restart(policy.deadline_s)
     while policy.state is not State.KILLING and policy.state is not State.STUCK:
         policy.tick(policy.deadline_s)
-    for exit_s, wait_s in ((100.0, BACKOFF_FIRST_S), (200.0, BACKOFF_FIRST_S), (300.0, 2 * BACKOFF_FIRST_S)):
+    for exit_s, wait_s in (
+        (100.0, TIMING.backoff_s),
+        (200.0, TIMING.backoff_s),
+        (300.0, 2 * TIMING.backoff_s),
+    ):
         policy.tick(exit_s, exited=True)
         assert policy.deadline_s - exit_s == wait_s, "the failures after it begin the count"
         policy.tick(policy.deadline_s)
@@ -141,10 +144,10 @@ def test_restarts_that_are_asked_for_are_no_failures() -> None:
         now_s = policy.deadline_s
         policy.restart(now_s)
         policy.tick(now_s, exited=True)
-        assert policy.deadline_s - now_s == BACKOFF_FIRST_S
+        assert policy.deadline_s - now_s == TIMING.backoff_s
 
 
-@pytest.mark.parametrize(("lived_s", "again_s"), [(HEALTHY_S, BACKOFF_FIRST_S), (59.0, 1.0)])
+@pytest.mark.parametrize(("lived_s", "again_s"), [(HEALTHY_S, TIMING.backoff_s), (59.0, 1.0)])
 def test_the_backoff_begins_anew_after_a_healthy_life(lived_s: float, again_s: float) -> None:
     policy = RestartPolicy(LIMITS, now_s=0.0)
     for _ in range(2):

@@ -121,7 +121,7 @@ def test_a_repeat_is_sent_once_more_and_counts_as_no_frame(
     assert read_exactly(client, len(expected)) == expected
     assert viewer.frames == 1
     viewer.offer(offer(2), 1.0)
-    assert viewer.freshness is Freshness.LIVE
+    assert viewer.freshness.value == "live"
 
 
 def test_extra_headers_go_to_those_who_asked(ends: tuple[socket.socket, socket.socket]) -> None:

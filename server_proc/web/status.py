@@ -108,7 +108,8 @@ def _supervisor(reading: Reading | None, now_ns: int) -> dict[str, Any] | None:
     for child in ("capture", "server"):
         if board and child in board:
             told = dict(board[child])
-            at_ns = told.pop("next_start_ns", None)
+            at_ns, since_ns = told.pop("next_start_ns"), told.pop("since_ns")
             told["next_start_in_s"] = None if at_ns is None else round(max(0, at_ns - now_ns) / 1e9, 1)
+            told["for_s"] = round(max(0, now_ns - since_ns) / 1e9, 1)
             board[child] = told
     return board

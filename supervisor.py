@@ -12,7 +12,6 @@ import os
 import secrets
 import select
 import signal
-import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -25,7 +24,8 @@ from capture_proc.options import (
     first_frame_timeout_or_default,
     stall_timeout_or_default,
 )
-from proc_start.logs import run_and_exit, start_logging
+from proc_start import drills
+from proc_start.logs import flush_log, run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from server_proc.options import ServerOptions
 from shm_ring.board import BoardReader, BoardWriter
@@ -34,17 +34,21 @@ from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
 from supervisor_proc.child import Child, Watch, become
 from supervisor_proc.options import SupervisorOptions
+from supervisor_proc.orphans import reap_orphans
 from supervisor_proc.restart_policy import Limits, State, Timing
+from supervisor_proc.sentence import in_a_sentence
 from supervisor_proc.service import (
     LEAST_SLOT_BYTES,
     AlreadyRunningError,
+    Service,
     ServiceError,
-    SharedMemory,
     create_shared_memory,
     listen,
     lock_instance,
+    runtime_directory,
     urls,
 )
+from supervisor_proc.systemd import Notifier, bound_by_systemd
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
         become("capture", line.argv(Picamera2Options))
     try:
         lock_instance(options.instance)
-        listening = listen(options.listen)
+        listening = bound_by_systemd(os.environ) or listen(options.listen)
         width, height = capture.size or DEFAULT_SIZE
         slot_bytes = options.slot_bytes or max(LEAST_SLOT_BYTES, width * height)
         memory = create_shared_memory(options.instance, slot_bytes, server.max_viewers)
@@ -98,10 +102,12 @@ def main(argv: Sequence[str]) -> int:
         return os.EX_OSERR
     stall_timeout_s = stall_timeout_or_default(capture.stall_timeout_s, 1 / (capture.fps or DEFAULT_FPS))
     first_frame_timeout_s = first_frame_timeout_or_default(capture.first_frame_timeout_s, stall_timeout_s)
+    drill_file = drills.drill_file(runtime_directory(), options.instance)
+    drill_file.unlink(missing_ok=True)
     return Supervisor(
         signals,
-        listening,
-        memory,
+        Service(listening, memory, drill_file),
+        Notifier(os.environ),
         capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
         server_arguments=[*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"],
         capture_limits=_capture_limits(stall_timeout_s, first_frame_timeout_s),
@@ -122,8 +128,8 @@ class Supervisor:
     def __init__(
         self,
         signals: int,
-        listening: socket.socket,
-        memory: SharedMemory,
+        service: Service,
+        systemd: Notifier,
         *,
         capture_arguments: Sequence[str],
         server_arguments: Sequence[str],
@@ -135,11 +141,13 @@ class Supervisor:
 
         `signals` is the descriptor from which the numbers of arrived signals are read.
         """
+        memory = service.memory
         self._signals = signals
-        self._listening = listening
+        self._service = service
+        self._systemd = systemd
         self._frames = RingReader(Segment(memory.frames_fd))
         self._capture_board = BoardReader(RingReader(Segment(memory.capture_board_fd)))
-        server_board = BoardReader(RingReader(Segment(memory.server_board_fd)))
+        self._server_board = BoardReader(RingReader(Segment(memory.server_board_fd)))
         self._board = BoardWriter(RingWriter(Segment(memory.supervisor_board_fd)))
         self._board_due_s = 0.0
         self._told_on_board: object = None
@@ -147,9 +155,10 @@ class Supervisor:
         self._exit_code = os.EX_OK
         self._give_up_s = float("inf")
         now_s = time.monotonic()
+        by_drill_file = f"--drill-file={service.drill_file}"
         self._capture = Child(
             "capture",
-            capture_arguments,
+            [*capture_arguments, by_drill_file],
             descriptors=memory.for_capture(),
             watch=Watch(lambda: self._frames.publishes, "new frames in the ring", capture_limits),
             now_s=now_s,
@@ -158,10 +167,10 @@ class Supervisor:
         )
         self._server = Child(
             "server",
-            [*server_arguments, f"--instance-id={secrets.token_hex(4)}"],
-            descriptors={"--listen-fd": listening.fileno(), **memory.for_server()},
+            [*server_arguments, by_drill_file, f"--instance-id={secrets.token_hex(4)}"],
+            descriptors={"--listen-fd": service.listening.fileno(), **memory.for_server()},
             watch=Watch(
-                lambda: server_board.writes,
+                lambda: self._server_board.writes,
                 "its board, which tells that Waitress and the fan-out move",
                 Limits(_FIRST_BOARD_S, server_timeout_s),
             ),
@@ -169,6 +178,7 @@ class Supervisor:
             timing=timing,
         )
         self._children = (self._capture, self._server)
+        self._shown: object = None
 
     def run(self) -> int:
         """Watch the children until the service is stopped; return the exit code."""
@@ -186,6 +196,8 @@ class Supervisor:
             self._follow_capture_limits()
             for child in self._children:
                 child.tick(now_s)
+            if os.getpid() == 1:
+                reap_orphans([child.pid for child in self._children])
             self._end_without_hope(now_s)
             self._tell_when_ready()
             self._write_board(now_s)
@@ -214,9 +226,28 @@ class Supervisor:
             _log.info("SIGUSR1: the camera is restarted")
             self._capture.restart(now_s)
         elif number == signal.SIGUSR2:
-            _log.warning("SIGUSR2 begins a drill in the capture process, which is pid %s", self._capture.pid)
+            self._drill()
+
+    def _drill(self) -> None:
+        """Make the fault on purpose that was ordered."""
+        fault = drills.ordered_drill(self._service.drill_file)
+        process, _, harm = fault.partition("-")
+        pid = {"server": self._server.pid, "supervisor": os.getpid()}.get(process, self._capture.pid)
+        if fault not in drills.FAULTS:
+            _log.warning("SIGUSR2 is for drills: python -m supervisor_proc.drill --help")
+        elif fault == drills.END:
+            self._service.drill_file.unlink()
+            _log.warning("drill: ended")
+        elif pid is None:
+            _log.warning("drill: there is no %s process right now; order it again", process)
+        else:
+            _log.warning("drill: %s, by the process with pid %d", fault, pid)
+            flush_log()
+            at_each_start = harm.endswith("@1")
+            os.kill(pid, drills.BY_SIGNAL.get(fault, signal.SIGKILL if at_each_start else signal.SIGUSR2))
 
     def _stop(self, now_s: float) -> None:
+        self._systemd.say("STOPPING=1")
         self._give_up_s = min(self._give_up_s, now_s + _STOP_S)
         for child in self._children:
             child.stop(now_s)
@@ -242,7 +273,8 @@ class Supervisor:
     def _tell_when_ready(self) -> None:
         if not self._server_was_ready and self._server.policy.state is State.RUNNING:
             self._server_was_ready = True
-            for url in urls(self._listening):
+            self._systemd.say("READY=1")
+            for url in urls(self._service.listening):
                 _log.info("watch at %s/ (the stream alone: %s/stream)", url, url)
 
     def _write_board(self, now_s: float) -> None:
@@ -255,6 +287,22 @@ class Supervisor:
             self._board.write(status)
             self._told_on_board = status
             self._board_due_s = now_s + _BOARD_S
+            self._tell_systemd(now_s)
+
+    def _tell_systemd(self, now_s: float) -> None:
+        """Say how it is, and that all is well while viewers are shown something or there are none."""
+        server, camera = self._server_board.read(), self._capture_board.read()
+        viewers = server.status["viewers"] if server else 0
+        self._systemd.status(
+            in_a_sentence(
+                self._capture.status, self._server.status, camera.status if camera else None, viewers
+            )
+        )
+        shown = server and (server.status["pid"], server.status["shown"])
+        runs = self._server.policy.state is State.RUNNING
+        if runs and (not viewers or shown != self._shown):
+            self._systemd.feed_watchdog(now_s)
+            self._shown = shown
 
 
 def _capture_limits(stall_timeout_s: float, first_frame_timeout_s: float) -> Limits:

@@ -83,7 +83,7 @@ def main() -> int:
             return os.EX_OK
         tie_to_supervisor(filter(None, (given.frames_fd, given.board_fd, given.doorbell_fd)))
         sink, report = _outlets(given)
-        return _capture(options, of_picamera2, sink, report)
+        return _capture(options, of_picamera2, sink, report, given.drill_file)
     except (CameraChoiceError, SegmentError) as error:
         _log.error("%s", error)
         return os.EX_USAGE
@@ -118,16 +118,15 @@ def _capture(
     of_picamera2: Picamera2Options,
     sink: FrameSink,
     report: Callable[[dict[str, Any]], None],
+    drill_file: str,
 ) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    opened = open_camera(options, of_picamera2)
+    granted = partial(getattr, opened, "granted", None)
     encode = partial(to_jpeg, quality=options.quality)
-    camera = open_camera(options, of_picamera2)
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # unless a drill waits for it
-    granted = partial(getattr, camera, "granted", None)
-    if options.drill is not None:
-        camera = DrillCamera(camera, options.drill, lambda pixels: encode(pixels).jpeg)
+    camera = DrillCamera(opened, options.drill, encode, drill_file)
     stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
     if not 0 < camera.period_s < math.inf:
         raise CameraChoiceError(
@@ -147,7 +146,7 @@ def _capture(
     )
     loop = CaptureLoop(
         camera,
-        encode,
+        camera.encode,
         sink,
         clock=SystemClock(),
         stall_timeout_s=stall_timeout_s,

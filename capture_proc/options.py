@@ -8,9 +8,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from proc_start import drills
 from proc_start.options import number, option
-
-DRILLS = ("hang", "block", "crash", "exit", "slow", "truncated", "wrong-size", "ignore-sigterm")
 
 DEFAULT_FPS = 20.0
 DEFAULT_SIZE = (640, 480)
@@ -46,11 +45,16 @@ class DrillOrder:
     from_picture: int | None = None
 
 
-def _drill(text: str) -> DrillOrder | None:
+def drill_order(text: str) -> DrillOrder | None:
+    """Return what KIND, or KIND@PICTURE, orders; None for `none`.
+
+    Raises:
+        ValueError: there is no such drill.
+    """
     if text == "none":
         return None
     kind, at, picture = text.partition("@")
-    if kind not in DRILLS or (at and not (picture.isdecimal() and int(picture) > 0)):
+    if kind not in drills.OF_CAMERAS or (at and not (picture.isdecimal() and int(picture) > 0)):
         raise ValueError(text)
     return DrillOrder(kind, int(picture) if at else None)
 
@@ -139,10 +143,10 @@ class CaptureOptions:
     )
     drill: DrillOrder | None = option(
         "none",
-        expects=f"one of {', '.join(DRILLS)}, alone or with @PICTURE such as hang@100",
-        help=f"rehearse a fault ({', '.join(DRILLS)}) when the capture process gets SIGUSR2, or with "
-        "@N from its picture N on",
-        parse=_drill,
+        expects=f"one of {', '.join(drills.OF_CAMERAS)}, alone or with @PICTURE such as hang@100",
+        help=f"rehearse a fault ({', '.join(drills.OF_CAMERAS)}) when the capture process gets SIGUSR2, or "
+        "with @N from its picture N on",
+        parse=drill_order,
     )
 
 
@@ -203,8 +207,9 @@ class Picamera2Options:
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureDescriptors:
-    """What the supervisor hands down; 0 where the process was started by hand."""
+    """What the supervisor hands down; 0 and nothing where the process was started by hand."""
 
     frames_fd: int = option("0", expects="a descriptor", help="the frames ring", parse=int)
     board_fd: int = option("0", expects="a descriptor", help="the own board", parse=int)
     doorbell_fd: int = option("0", expects="a descriptor", help="the doorbell", parse=int)
+    drill_file: str = option("", expects="a file", help="names the fault that SIGUSR2 begins", parse=str)

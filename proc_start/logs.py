@@ -66,12 +66,17 @@ def run_and_exit(main: Callable[[], int]) -> NoReturn:
         code = asked.code or os.EX_OK
     except BaseException:
         logging.getLogger(__name__).exception("this should not happen; please report it")
-    deadline = time.monotonic() + _FLUSH_S
-    while _waiting.unfinished_tasks and time.monotonic() < deadline:
-        time.sleep(0.005)
+    flush_log()
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()  # what --help printed
     os._exit(code if isinstance(code, int) else os.EX_SOFTWARE)
+
+
+def flush_log() -> None:
+    """Wait until the log is written, no longer than a second."""
+    deadline = time.monotonic() + _FLUSH_S
+    while _waiting.unfinished_tasks and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _open_standard_descriptors() -> None:

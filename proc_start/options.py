@@ -142,9 +142,10 @@ def read_command_line(
         flag: [Setting(text, "command line", flag) for text in texts] for flag, texts in vars(found).items()
     }
     file = given[settings_flag][-1].text if settings_flag in given else _NOTHING
-    if file not in (_NOTHING, "none"):
-        in_file, wrong = read_settings(Path(file), known.keys() - {settings_flag})
+    if settings_flag and file not in (_NOTHING, "none"):
+        in_file, wrong = read_settings(Path(file), known)
         faults += wrong
+        faults += [f"{it.told_as} is for the command line alone" for it in in_file.pop(settings_flag, ())]
         given = {**in_file, **given}
     values: dict[str, Any] = {}
     for flag, settings in given.items():

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+from proc_start.drills import SERVER_LOOP, ordered_drill
 from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
@@ -105,12 +106,20 @@ def _serve(options: ServerOptions, given: ServerDescriptors) -> None:
     web = WebServer(create_app(fan_out, service), socket.socket(fileno=given.listen_fd))
     signal.signal(signal.SIGTERM, lambda *_: web.stop())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's affair
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # drills are the capture process's
+    signal.signal(signal.SIGUSR2, lambda *_: _stand_still(given.drill_file))
     fanning = threading.Thread(target=_run_or_die, args=(fan_out,), name="fan-out", daemon=True)
     fanning.start()
     web.run()
     fan_out.stop()
     fanning.join(_STOP_TIMEOUT_S)
+
+
+def _stand_still(drill_file: str) -> None:
+    """Let Waitress's main loop stand still, if that is the drill that was ordered."""
+    if ordered_drill(drill_file) == SERVER_LOOP:
+        _log.warning("drill: the main loop stands still, and frames flow on")
+        while True:
+            time.sleep(3600)
 
 
 def _rings(given: ServerDescriptors) -> Rings:

@@ -46,4 +46,5 @@ class ServerDescriptors:
     expected_size: str = option(
         "640x480", expects="WIDTHxHEIGHT", help="of pictures for as long as there was none", parse=str
     )
+    drill_file: str = option("", expects="a file", help="names the fault that SIGUSR2 begins", parse=str)
     instance_id: str = option("", expects="a word", help="this life of the service", parse=str)

@@ -28,6 +28,8 @@ VIEWER_ON_BOARD_BYTES = 512
 """The most that the facts of a viewer take as JSON."""
 _BACKLOG = 1024
 _PID_BYTES = 10
+_FLOCK = struct.Struct("hhqqi4x")
+"""struct flock of fcntl(2)."""
 _SIOCGIFADDR = 0x8915  # netdevice(7)
 
 
@@ -52,7 +54,7 @@ def lock_instance(instance: str) -> int:
         AlreadyRunningError: another process has it.
         ServiceError: the lock file cannot be used.
     """
-    path = _runtime_directory() / f"ringcast-{instance}.lock"
+    path = _lock_file(instance)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
@@ -72,7 +74,22 @@ def lock_instance(instance: str) -> int:
     return descriptor
 
 
-def _runtime_directory() -> Path:
+def pid_of_instance(instance: str) -> int | None:
+    """Return the pid of the supervisor that holds an instance's lock, None where nobody does."""
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        with _lock_file(instance).open("rb") as lock:
+            kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(lock, fcntl.F_GETLK, asked))
+    except FileNotFoundError:
+        return None
+    return None if kind == fcntl.F_UNLCK else int(pid)
+
+
+def _lock_file(instance: str) -> Path:
+    return runtime_directory() / f"ringcast-{instance}.lock"
+
+
+def runtime_directory() -> Path:
     """Return where locks live: for one user always the same, whatever session a start comes from."""
     by_systemd = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
     if by_systemd:
@@ -132,6 +149,15 @@ def _own_addresses() -> list[str]:
                 fcntl.ioctl(probe, _SIOCGIFADDR, request)
                 found.append(socket.inet_ntoa(request.tobytes()[20:24]))
     return [address for address in found if not address.startswith("127.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What outlives every child."""
+
+    listening: socket.socket
+    memory: SharedMemory
+    drill_file: Path
 
 
 @dataclass(frozen=True, slots=True)

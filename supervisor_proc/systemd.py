@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""What systemd asks of a service: sd_notify(3), its watchdog, and sockets that it bound (sd_listen_fds(3))."""
+"""What systemd asks of a service: sd_notify(3), its watchdog, and sockets that it bound, sd_listen_fds(3)."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
 from collections.abc import MutableMapping
 
-_log = logging.getLogger(__name__)
+from supervisor_proc.service import ListenError
 
 _FIRST_FD = 3
 
@@ -27,14 +26,14 @@ class Notifier:
         self._socket.setblocking(False)
         self._said = ""
         self._due_s = 0.0
-        self._period_s = int(watchdog_us) / 2e6 if watchdog_us.isdecimal() and for_us else float("inf")
-        """Half of what systemd waits for, as it recommends."""
+        # a quarter, for systemd recommends half, and the sign of life that this waits for takes a second
+        self._period_s = int(watchdog_us) / 4e6 if watchdog_us.isdecimal() and for_us else float("inf")
 
-    def say(self, *lines: str) -> None:
-        """Send lines such as READY=1; systemd that does not take them is not waited for."""
+    def say(self, line: str) -> None:
+        """Send a line such as READY=1; systemd that does not take it is not waited for."""
         if self._address:
             with contextlib.suppress(OSError):
-                self._socket.sendto("\n".join(lines).encode(), self._address)
+                self._socket.sendto(line.encode(), self._address)
 
     def status(self, sentence: str) -> None:
         """Say how the service is, in words, where that changed."""
@@ -53,14 +52,22 @@ def bound_by_systemd(environment: MutableMapping[str, str]) -> socket.socket | N
     """Return the listening socket that systemd handed down, None where it did not.
 
     The variables are taken out of the environment, for children are handed theirs in another way.
+
+    Raises:
+        ListenError: what it handed down is not one listening TCP socket.
     """
     mine = environment.pop("LISTEN_PID", "") == str(os.getpid())
-    count = environment.pop("LISTEN_FDS", "")
+    count = environment.pop("LISTEN_FDS", "0")
     environment.pop("LISTEN_FDNAMES", None)
-    if not mine or count in ("", "0"):
+    if not mine or count == "0":
         return None
-    if count != "1":
-        _log.warning("systemd handed down %s sockets; only the first is used", count)
-    listening = socket.socket(fileno=_FIRST_FD)
-    listening.set_inheritable(False)
-    return listening
+    with contextlib.suppress(OSError):  # it is no socket
+        bound = socket.socket(fileno=_FIRST_FD)
+        bound.set_inheritable(False)
+        listens = bound.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        if count == "1" and listens and bound.family in (socket.AF_INET, socket.AF_INET6):
+            return bound
+    raise ListenError(
+        f"expected one listening TCP socket from systemd, LISTEN_FDS={count} came and is something else; "
+        "see deploy/ringcast.socket"
+    )

@@ -58,10 +58,10 @@ def test_a_lock_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
 
 def test_a_user_s_locks_are_in_one_place_whatever_session_a_start_comes_from() -> None:
     """With one in the session's directory, a start by cron or su would not see the other."""
-    told = "import os; from supervisor_proc.service import _runtime_directory\n"
+    told = "import os; from supervisor_proc.service import runtime_directory\n"
     if os.getuid() == 0:
         told += "os.setgid(65534); os.setuid(65534)\n"
-    told += "print(_runtime_directory())"
+    told += "print(runtime_directory())"
     places = {
         subprocess.run(
             [sys.executable, "-c", told], env=environment(XDG_RUNTIME_DIR=session, PYTHONPATH="."),

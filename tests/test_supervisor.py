@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 import supervisor
 from supervisor import Supervisor
 from supervisor_proc.restart_policy import Limits, RestartPolicy, State
-from supervisor_proc.service import create_shared_memory
+from supervisor_proc.service import Service, create_shared_memory
+from supervisor_proc.systemd import Notifier
 
 
 class StuckChild:
@@ -51,15 +53,18 @@ def signals() -> Iterator[tuple[int, int]]:
 
 
 def test_a_stop_ends_in_time_and_names_what_survives(
-    signals: tuple[int, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    signals: tuple[int, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Whoever stops the service must get their prompt back, even from a wedged camera driver."""
     monkeypatch.setattr(supervisor, "_STOP_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         watched = Supervisor(
             signals[0],
-            listening,
-            create_shared_memory("stucktest", 4096, max_viewers=1),
+            Service(listening, create_shared_memory("stucktest", 4096, max_viewers=1), tmp_path / "drill"),
+            Notifier({}),
             capture_arguments=[],
             server_arguments=[],
             capture_limits=Limits(20.0, 3.0),

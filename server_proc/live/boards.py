@@ -65,8 +65,11 @@ class Boards:
             dropped_too_big=self._rings.frames.dropped_too_big,
         )
 
-    def write_own(self, now_s: float) -> None:
-        """Tell the supervisor once a second that this process lives: this loop and Waitress's have moved."""
+    def write_own(self, shown: int, now_s: float) -> None:
+        """Tell the supervisor once a second that this process lives: this loop and Waitress's have moved.
+
+        `shown` counts what viewers were shown, frames and placeholders.
+        """
         turns = self._main_loop_turns()
         if now_s < self._own_due_s or turns == self._turns_told:
             return
@@ -75,6 +78,7 @@ class Boards:
         self._rings.own_board.write(
             {
                 "pid": os.getpid(),
+                "shown": shown,
                 "viewers": len(self.told.viewers),
                 "facts": ViewerFacts._fields,  # once, and not with each of a thousand viewers
                 "list": self.told.viewers,

@@ -292,7 +292,7 @@ class FanOut:
                 self._let_go(viewer, now_s, "took nothing more and was let go")
         for waiting in list(self._waiting.values()):
             self._serve_waiting(waiting, now_s)
-        self._boards.write_own(now_s)
+        self._boards.write_own(self._frames_seen + self._placeholders.number, now_s)
 
     def _facts(self, now_s: float) -> tuple[ViewerFacts, ...]:
         seen = self._frames_seen

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Faults on purpose: what they are called, and the file by which a running service is told of one.
+
+Its name is written into the file, then SIGUSR2 says to begin, first to the supervisor and by it to the
+process that is to fail. docs/drills.md tells what is to be seen.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+OF_CAMERAS = (
+    "hang", "block", "hold-interpreter", "crash", "raise", "exit", "exit-0", "slow", "same-picture",
+    "encoder-stuck", "truncated", "wrong-size", "ignore-sigterm",
+)  # fmt: skip
+"""What the capture process does to itself; with `@1` behind it, at each start until `END`."""
+
+BY_SIGNAL = {
+    f"{process}-{harm}": number
+    for process in ("capture", "server", "supervisor")
+    for harm, number in (("kill", signal.SIGKILL), ("freeze", signal.SIGSTOP))
+}
+SERVER_LOOP = "server-loop"
+"""Waitress's main loop stands still, and frames flow on."""
+END = "end"
+
+FAULTS = (
+    *(f"camera-{fault}" for fault in OF_CAMERAS),
+    *(f"camera-{fault}@1" for fault in OF_CAMERAS),
+    SERVER_LOOP,
+    *BY_SIGNAL,
+    END,
+)
+
+
+def drill_file(runtime_directory: Path, instance: str) -> Path:
+    """Return the file by which an instance is told."""
+    return runtime_directory / f"ringcast-{instance}.drill"
+
+
+def order_drill(file: Path, fault: str) -> None:
+    """Write a fault's name, at once and not in pieces."""
+    new = file.with_suffix(".new")
+    new.write_text(fault)
+    new.replace(file)
+
+
+def ordered_drill(file: str | os.PathLike[str]) -> str:
+    """Return the fault that is ordered, nothing where none is."""
+    try:
+        return Path(file).read_text()
+    except OSError:
+        return ""

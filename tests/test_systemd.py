@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""What systemd is told, on its own terms: a datagram socket, and descriptors from 3 on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from supervisor_proc.systemd import Notifier
+from tests.conditions import eventually
+from tests.mjpeg import Audience
+from tests.running import Ringcast, free_port
+
+WATCHDOG_S = 4.0
+
+
+class Systemd:
+    """Listens as systemd does."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.lines: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(address.replace("@", "\0", 1))
+
+    def told(self) -> list[str]:
+        """Return all lines so far."""
+        while True:
+            try:
+                self.lines += self._socket.recv(4096).decode().splitlines()
+            except BlockingIOError:
+                return self.lines
+
+    def last_status(self) -> str:
+        """Return the last sentence."""
+        sentences = [line.removeprefix("STATUS=") for line in self.told() if line.startswith("STATUS=")]
+        return sentences[-1] if sentences else ""
+
+    def fed(self) -> int:
+        """Return how often it was told that all is well."""
+        return self.told().count("WATCHDOG=1")
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(params=["file", "abstract"])
+def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]:
+    address = str(tmp_path / "notify") if request.param == "file" else f"@ringcast-test-{os.getpid()}"
+    one = Systemd(address)
+    yield one
+    one.close()
+
+
+def test_it_is_told_once_and_in_time(systemd: Systemd) -> None:
+    environment = {"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "8000000"}
+    notifier = Notifier(environment)
+    assert environment == {}, "children must not be taken for the service"
+    notifier.status("well")
+    notifier.status("well")
+    for now_s in (100.0, 101.0, 101.9, 102.0):
+        notifier.feed_watchdog(now_s)
+    assert systemd.told() == ["STATUS=well", "WATCHDOG=1", "WATCHDOG=1"]
+
+
+def test_a_watchdog_of_another_process_is_not_fed_often(systemd: Systemd) -> None:
+    told = {"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "4000000", "WATCHDOG_PID": "1"}
+    notifier = Notifier(told)
+    for now_s in range(100):
+        notifier.feed_watchdog(now_s)
+    assert systemd.fed() == 1
+
+
+def test_nobody_who_does_not_listen_is_waited_for(tmp_path: Path) -> None:
+    Notifier({}).status("well")
+    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).status("well")
+
+
+def _under(systemd: Systemd, *arguments: str) -> Ringcast:
+    told = ("env", f"NOTIFY_SOCKET={systemd.address}", f"WATCHDOG_USEC={WATCHDOG_S * 1e6:.0f}")
+    return Ringcast(*arguments, command=(*told, sys.executable, "supervisor.py"))
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("systemd", ["file"], indirect=True)
+def test_it_is_ready_without_a_camera_and_says_why_nothing_is_seen(systemd: Systemd) -> None:
+    """A camera that is unplugged must not keep the unit, and what waits for it, from starting."""
+    with _under(systemd, "--camera=pattern", "--drill=hang@1", "--first-frame-timeout-s=60") as service:
+        eventually(lambda: "READY=1" in systemd.told())
+        eventually(lambda: systemd.last_status() == "no live picture: camera is starting, nobody watches")
+        assert service.status()["ready"] is False
+        environment = Path(f"/proc/{service.server_pid()}/environ").read_bytes()
+        assert b"NOTIFY_SOCKET" not in environment
+        assert b"WATCHDOG" not in environment
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("systemd", ["file"], indirect=True)
+def test_the_watchdog_is_fed_while_viewers_are_shown_something(systemd: Systemd) -> None:
+    with _under(systemd, "--camera=pattern", "--server-timeout-s=60") as service:
+        before = service.ready()
+        with Audience(service.port, 2):
+            eventually(lambda: systemd.last_status() == "live picture, 20 frames a second, 2 viewers")
+            fed = systemd.fed()
+            eventually(lambda: systemd.fed() > fed + 1, what="food while frames flow")
+            os.kill(before["supervisor"]["capture"]["pid"], signal.SIGSTOP)
+            eventually(lambda: systemd.last_status().startswith("no live picture: "))
+            fed = systemd.fed()
+            eventually(lambda: systemd.fed() > fed + 1, what="food while placeholders flow")
+            os.kill(service.server_pid(), signal.SIGSTOP)
+            eventually(lambda: _goes_hungry(systemd), 3 * WATCHDOG_S, "a watchdog that gets nothing")
+            assert service.process.poll() is None
+        os.kill(before["server"]["pid"], signal.SIGCONT)
+        service.process.send_signal(signal.SIGTERM)
+        service.wait()
+    assert "STOPPING=1" in systemd.told()
+
+
+def _goes_hungry(systemd: Systemd) -> bool:
+    """Tell whether it gets nothing for as long as it waits at most."""
+    fed, since_s = systemd.fed(), time.monotonic()
+    while systemd.fed() == fed and time.monotonic() - since_s < WATCHDOG_S:
+        time.sleep(0.05)
+    return systemd.fed() == fed
+
+
+@pytest.mark.process
+def test_it_serves_on_the_socket_that_systemd_bound() -> None:
+    port = free_port()
+    activate = shutil.which("systemd-socket-activate")
+    assert activate, "sudo apt install systemd"
+    command = (activate, f"--listen=127.0.0.1:{port}", sys.executable, "supervisor.py")
+    with Ringcast("--camera=pattern", f"--listen=127.0.0.1:{port}", command=command) as service:
+        before = service.ready()
+        os.kill(before["server"]["pid"], signal.SIGKILL)
+        assert service.ready()["server"]["pid"] != before["server"]["pid"]
+        eventually(lambda: f"watch at http://127.0.0.1:{port}/ " in service.log)
+        assert b"LISTEN_FDS" not in Path(f"/proc/{service.server_pid()}/environ").read_bytes()
+
+
+@pytest.mark.process
+def test_a_socket_that_is_none_to_listen_on_is_told() -> None:
+    hand_down = (
+        "import os, socket, sys\n"
+        "pair = socket.socketpair()\n"
+        "os.dup2(pair[0].fileno(), 9)\n"
+        "os.dup2(9, 3)\n"
+        "os.environ |= {'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())}\n"
+        "os.execv(sys.executable, [sys.executable, 'supervisor.py', *sys.argv[1:]])\n"
+    )
+    with Ringcast("--camera=pattern", command=(sys.executable, "-c", hand_down)) as service:
+        assert service.wait() == os.EX_UNAVAILABLE
+    assert "expected one listening TCP socket from systemd, LISTEN_FDS=1 came" in service.log
+    assert "Traceback" not in service.log

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import math
 import os
@@ -44,6 +45,9 @@ _CLOSE_TIMEOUT_S = 1.5
 """The supervisor gives a stop 2 s. A clean close takes 0.2 s on libcamera's virtual camera."""
 _CLOSE_STALLED_TIMEOUT_S = 0.5
 """A camera that stalled hangs in its close as well, more often than not."""
+
+_STUCK_MARGIN_S = 0.35
+"""A loop that is not stuck ends at its limit by itself, and says why."""
 
 
 class _DryRun:
@@ -152,6 +156,7 @@ def _capture(
         stall_timeout_s=stall_timeout_s,
         first_frame_timeout_s=first_frame_timeout_s,
         report=lambda status: report({**status, "granted": granted()}),
+        arm=_end_when_stuck,
     )
     close_s = _CLOSE_TIMEOUT_S
     try:
@@ -161,8 +166,17 @@ def _capture(
         close_s = _CLOSE_STALLED_TIMEOUT_S
         return os.EX_TEMPFAIL
     finally:
+        faulthandler.cancel_dump_traceback_later()
         _close(camera, close_s)
     return os.EX_OK
+
+
+def _end_when_stuck(within_s: float) -> None:
+    """Let this process print its stacks and end, exit 1, unless it is told otherwise `within_s`.
+
+    faulthandler does it in a thread in C, whatever holds the interpreter.
+    """
+    faulthandler.dump_traceback_later(within_s + _STUCK_MARGIN_S, exit=True)
 
 
 def _close(camera: Camera, within_s: float) -> None:

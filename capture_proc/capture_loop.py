@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 _LOOK_UP_S = 0.25
 """How long the camera may keep the loop at most, so that it notices a stop."""
 _REPORT_S = 1.0
+_REARM_S = 0.1
+"""How often a loop that goes on says so; each time costs 50 µs."""
 _CLOCK_ERROR_NS = 1_000_000_000
 """A capture time so far ahead of now is no imprecision but of another clock."""
 
@@ -55,10 +57,13 @@ class CaptureLoop:
         stall_timeout_s: float,
         first_frame_timeout_s: float,
         report: Callable[[dict[str, Any]], None],
+        arm: Callable[[float], None] = lambda within_s: None,
     ) -> None:
         """Take the loop's collaborators.
 
-        `report` gets the status of the capture process, as JSON can say it, about once a second.
+        `report` gets the status of the capture process, as JSON can say it, about once a second. `arm` is
+        told ten times a second within how many seconds the loop will end if nothing new comes: when it has
+        not, it is stuck in a call.
         """
         self._camera = camera
         self._to_jpeg = to_jpeg
@@ -67,6 +72,8 @@ class CaptureLoop:
         self._stall_timeout_s = stall_timeout_s
         self._first_frame_timeout_s = first_frame_timeout_s
         self._report = report
+        self._arm = arm
+        self._armed_ns = -1
         self._size: tuple[int, int] | None = None
         self._published = 0
         self._dropped: Counter[str] = Counter()
@@ -91,11 +98,18 @@ class CaptureLoop:
             left_s = limit_s - (self._clock.monotonic_ns() - self._last_frame_ns) / 1e9
             if left_s <= 0:
                 raise StalledError(self._why_stalled(limit_s))
+            self._say_that_it_goes_on(left_s)
             self._capture_one(min(_LOOK_UP_S, left_s))
             now = self._clock.monotonic_ns()
             if now - self._reported_ns >= _REPORT_S * 1e9:
                 self._measure_fps(now)
                 self._tell()
+
+    def _say_that_it_goes_on(self, left_s: float) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._armed_ns < 0 or now_ns - self._armed_ns >= _REARM_S * 1e9:
+            self._arm(left_s)
+            self._armed_ns = now_ns
 
     def _capture_one(self, timeout_s: float) -> None:
         picture = self._camera.next_picture(timeout_s)

@@ -25,8 +25,11 @@ _log = logging.getLogger(__name__)
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 _ASKED_FOR = "restart asked for"
+_STUCK = 1
+"""The exit code by which faulthandler ends a process that is stuck."""
 _EXIT_CODES = {
     os.EX_OK: "as asked",
+    _STUCK: "hung",
     os.EX_USAGE: "wrong options",
     os.EX_UNAVAILABLE: "no camera",
     os.EX_SOFTWARE: "failed",
@@ -172,13 +175,12 @@ class Child:
         elif action is Action.STOP:
             self._signal(signal.SIGTERM)
         elif action is Action.ABORT:
-            trouble = board_trouble()
             _log.error(
-                "%s (pid %s) %s%s; its stacks follow if it can print them",
+                "%s (pid %s) %s; its stacks follow if it can print them%s",
                 self.name,
                 self.pid,
                 self._cause,
-                trouble and f"; {trouble}",
+                _of_board(),
             )
             self._signal(signal.SIGUSR1)
         elif action is Action.KILL:
@@ -233,7 +235,8 @@ class Child:
         self.restarts[self.last_reason] += 1
         level = logging.INFO if self._cause == _ASKED_FOR else logging.WARNING
         wait_s = self.policy.deadline_s - now_s
-        _log.log(level, "%s ended: %s; next start in %.2f s", self.name, self.last_reason, wait_s)
+        of_board = _of_board() if self.exit_code in (_STUCK, os.EX_TEMPFAIL) else ""
+        _log.log(level, "%s ended: %s; next start in %.2f s%s", self.name, self.last_reason, wait_s, of_board)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -249,6 +252,11 @@ class Child:
             return Path(f"/proc/{self.pid}/wchan").read_text() or "unknown"
         except OSError:
             return "unknown"
+
+
+def _of_board() -> str:
+    trouble = board_trouble()
+    return trouble and f"; {trouble}"
 
 
 def _has_ended(pid: int) -> bool:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""The faults that must not cost a viewer more than some time, made by the documented drills, and measured.
+
+For the tests, which hold each to its bound, and for `make bench-recovery`, which writes what it found.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+
+from supervisor_proc.restart_policy import Timing
+from tests.conditions import eventually
+from tests.drilling import drill
+from tests.mjpeg import Audience, Seen
+from tests.running import Ringcast
+
+STALL_S = 2.0
+STALE_S = 1.0
+_QUIET_S = 0.25
+"""No frame for so long is a fault and not a late one: five frame periods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A fault, and within how many seconds a viewer must have a new frame."""
+
+    fault: str
+    """As `supervisor_proc.drill` knows it."""
+    within_s: float
+    reason: str
+    """What the log must give as the reason of the restart."""
+
+    @property
+    def child(self) -> str:
+        """The process that fails."""
+        return "server" if self.fault.startswith("server") else "capture"
+
+
+ROWS = (
+    Row("capture-kill", 1.0, "killed by SIGKILL"),
+    Row("camera-crash", 1.0, "killed by SIGSEGV"),
+    Row("camera-raise", 1.0, "failed (exit 70)"),
+    Row("camera-exit-0", 1.0, "as asked (exit 0)"),
+    Row("camera-hang", STALL_S + 1.5, "stalled (exit 75)"),
+    Row("camera-block", STALL_S + 1.5, "hung (exit 1)"),
+    Row("camera-same-picture", STALL_S + 1.5, "stalled (exit 75)"),
+    Row("camera-encoder-stuck", STALL_S + 1.5, "hung (exit 1)"),
+    Row("camera-truncated", STALL_S + 1.5, "stalled (exit 75)"),
+    Row("camera-hold-interpreter", STALL_S + 3.0, "hung (exit 1)"),
+    Row("capture-freeze", STALL_S + 3.0, "hung: no progress for 3 s"),
+    Row("server-kill", 1.5, "killed by SIGKILL"),
+    Row("server-freeze", 8.0, "hung: no progress for 5 s"),
+    Row("server-loop", 8.0, "hung: no progress for 5 s"),
+)
+PRINT_STACKS = ("camera-block", "camera-encoder-stuck", "camera-hold-interpreter", "server-loop")
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a viewer saw of a fault."""
+
+    took_s: float
+    """From the order of the fault to the first new frame after it."""
+    placeholder_after_s: float | None
+    """From the last new frame to the first placeholder."""
+    longest_silence_s: float
+    """Without any part: frame, repeat or placeholder; on one connection."""
+
+
+def recover(service: Ringcast, row: Row) -> Recovery:
+    """Make a fault on a service that is ready, and wait until a viewer of it has a new frame again.
+
+    The viewer keeps its one connection, unless the server itself ends: then it opens another at once, as the
+    page does.
+    """
+    with Audience(service.port, 1, reconnects=row.child == "server") as audience:
+        (viewer,) = audience.viewers
+        eventually(lambda: len(viewer.frames) > 5, what="frames before the fault")
+        began_s = time.monotonic()
+        ordered = drill(service, row.fault)
+        assert ordered.returncode == 0, ordered.stderr
+        ended = f"{row.child} ended: {row.reason}; next start"
+        eventually(lambda: ended in service.log, row.within_s + 5, f"{ended!r} in the log")
+        eventually(
+            lambda: viewer.frames[-1].at_s - _gap(viewer.frames, began_s)[1].at_s > _QUIET_S,
+            row.within_s + 5,
+            "new frames after the fault",
+        )
+        audience.check()
+        last, first = _gap(viewer.frames, began_s)
+        placeholders = [seen.at_s for seen in viewer.seen if seen.freshness == "placeholder"]
+        return Recovery(
+            took_s=first.at_s - began_s,
+            placeholder_after_s=min(placeholders) - last.at_s if placeholders else None,
+            longest_silence_s=max(two.at_s - one.at_s for one, two in itertools.pairwise(viewer.seen)),
+        )
+
+
+def _gap(frames: list[Seen], since_s: float) -> tuple[Seen, Seen]:
+    """Return the frames on both sides of the longest time without a new one."""
+    pairs = [pair for pair in itertools.pairwise(frames) if pair[1].at_s > since_s]
+    return max(pairs, key=lambda pair: pair[1].at_s - pair[0].at_s, default=(frames[-1], frames[-1]))
+
+
+def backoff_s(tries: int) -> float:
+    """Return the least time that so many starts without a success must take in all."""
+    timing = Timing()
+    return sum(min(timing.backoff_s * 2**n, timing.backoff_most_s) for n in range(tries))

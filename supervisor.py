@@ -243,7 +243,7 @@ class Supervisor:
         else:
             _log.warning("drill: %s, by the process with pid %d", fault, pid)
             flush_log()
-            at_each_start = harm.endswith("@1")
+            at_each_start = harm.endswith(drills.AT_EACH_START)
             os.kill(pid, drills.BY_SIGNAL.get(fault, signal.SIGKILL if at_each_start else signal.SIGUSR2))
 
     def _stop(self, now_s: float) -> None:

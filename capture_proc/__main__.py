@@ -130,7 +130,7 @@ def _capture(
     opened = open_camera(options, of_picamera2)
     granted = partial(getattr, opened, "granted", None)
     encode = partial(to_jpeg, quality=options.quality)
-    camera = DrillCamera(opened, options.drill, encode, drill_file)
+    camera = DrillCamera(opened, encode, drill_file)
     stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
     if not 0 < camera.period_s < math.inf:
         raise CameraChoiceError(

@@ -9,73 +9,62 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from capture_proc.camera import Camera, Picture, Pixels, Yuv420
-from capture_proc.options import DrillOrder, drill_order
 from capture_proc.ready_jpeg import Jpeg
-from proc_start.drills import ordered_drill
+from proc_start.drills import AT_EACH_START, OF_CAMERAS, ordered_drill
 from proc_start.logs import flush_log
 
 _log = logging.getLogger(__name__)
 
 
 class DrillCamera:
-    """A camera that works until a drill begins: at SIGUSR2, or at its picture N.
+    """A camera that works until a fault is ordered, by a file and SIGUSR2.
 
     For the main thread.
     """
 
-    def __init__(
-        self,
-        camera: Camera,
-        order: DrillOrder | None,
-        encode: Callable[[Pixels], Jpeg],
-        file: str = "",
-    ) -> None:
-        """Take the fault that was ordered at the start; `file` may name another by then, or later."""
+    def __init__(self, camera: Camera, encode: Callable[[Pixels], Jpeg], file: str = "") -> None:
+        """Take the camera and what encodes its pixels; `file` is the one by which faults are ordered."""
         self._camera = camera
         self._encode = encode
         self._file = file
-        at_once = self._ordered_by_file()
-        self._order = at_once if at_once and at_once.from_picture else order
-        self.name = camera.name if self._order is None else f"{camera.name} (drill: {self._order.kind})"
+        self._kind = ""
         self._pictures = 0
-        self._begun = False
-        self._told = False
+        self._asked = False
         self._same: Picture | None = None
+        self.name = camera.name
         self.period_s = camera.period_s
+        if ordered_drill(file).endswith(AT_EACH_START):
+            self._begin()
         signal.signal(signal.SIGUSR2, self._on_signal)
 
-    def _ordered_by_file(self) -> DrillOrder | None:
-        with suppress(ValueError):  # a fault of another process
-            return drill_order(ordered_drill(self._file).removeprefix("camera-"))
-        return None
-
     def _on_signal(self, _number: int, _frame: object) -> None:
-        self._begun = True
+        self._asked = True
+
+    def _begin(self) -> None:
+        self._asked = False
+        kind = ordered_drill(self._file).removeprefix("camera-").removesuffix(AT_EACH_START)
+        if kind in OF_CAMERAS:
+            self._kind = kind
+            self.name = f"{self._camera.name} (drill: {kind})"
+            _log.warning("drill: %s begins after %d pictures", kind, self._pictures)
+            flush_log()
 
     def next_picture(self, timeout_s: float) -> Picture | None:
         """Return what the camera returns, or what the fault makes of it."""
-        if self._begun and not self._told:
-            self._order = self._ordered_by_file() or self._order
-        if self._order is not None and self._pictures + 1 == self._order.from_picture:
-            self._begun = True
-        if self._order is not None and self._begun:
-            if not self._told:
-                self._told = True
-                self.name = f"{self._camera.name} (drill: {self._order.kind})"
-                _log.warning("drill: %s begins after %d pictures", self._order.kind, self._pictures)
-                flush_log()
-            return self._with_fault(self._order.kind, timeout_s)
+        if self._asked:
+            self._begin()
+        if self._kind:
+            return self._with_fault(self._kind, timeout_s)
         return self._count(self._camera.next_picture(timeout_s))
 
     def encode(self, pixels: Pixels) -> Jpeg:
         """Encode pixels, or be stuck in it."""
-        if self._told and self._order is not None and self._order.kind == "encoder-stuck":
+        if self._kind == "encoder-stuck":
             _sleep_for_ever()
         return self._encode(pixels)
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proc_start import drills
 from proc_start.options import number, option
 
 DEFAULT_FPS = 20.0
@@ -35,28 +34,6 @@ def _size(text: str) -> tuple[int, int] | None:
     if not (16 <= width <= 8192 and 16 <= height <= 8192) or width % 2 or height % 2:
         raise ValueError(text)
     return width, height
-
-
-@dataclass(frozen=True, slots=True)
-class DrillOrder:
-    """A fault to be made on purpose: at SIGUSR2, or by itself from a picture on."""
-
-    kind: str
-    from_picture: int | None = None
-
-
-def drill_order(text: str) -> DrillOrder | None:
-    """Return what KIND, or KIND@PICTURE, orders; None for `none`.
-
-    Raises:
-        ValueError: there is no such drill.
-    """
-    if text == "none":
-        return None
-    kind, at, picture = text.partition("@")
-    if kind not in drills.OF_CAMERAS or (at and not (picture.isdecimal() and int(picture) > 0)):
-        raise ValueError(text)
-    return DrillOrder(kind, int(picture) if at else None)
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -140,13 +117,6 @@ class CaptureOptions:
         help="seconds, 0.5 to 300, that an open camera may take to its first frame; auto: 10, or the stall "
         "limit if that is more",
         parse=number(float, 0.5, 300, auto=True),
-    )
-    drill: DrillOrder | None = option(
-        "none",
-        expects=f"one of {', '.join(drills.OF_CAMERAS)}, alone or with @PICTURE such as hang@100",
-        help=f"rehearse a fault ({', '.join(drills.OF_CAMERAS)}) when the capture process gets SIGUSR2, or "
-        "with @N from its picture N on",
-        parse=drill_order,
     )
 
 

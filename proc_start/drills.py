@@ -15,7 +15,9 @@ OF_CAMERAS = (
     "hang", "block", "hold-interpreter", "crash", "raise", "exit", "exit-0", "slow", "same-picture",
     "encoder-stuck", "truncated", "wrong-size", "ignore-sigterm",
 )  # fmt: skip
-"""What the capture process does to itself; with `@1` behind it, at each start until `END`."""
+"""What the capture process does to itself."""
+AT_EACH_START = "@1"
+"""Behind a camera's fault: from the first picture of each capture process on, until `END`."""
 
 BY_SIGNAL = {
     f"{process}-{harm}": number
@@ -28,7 +30,7 @@ END = "end"
 
 FAULTS = (
     *(f"camera-{fault}" for fault in OF_CAMERAS),
-    *(f"camera-{fault}@1" for fault in OF_CAMERAS),
+    *(f"camera-{fault}{AT_EACH_START}" for fault in OF_CAMERAS),
     SERVER_LOOP,
     *BY_SIGNAL,
     END,

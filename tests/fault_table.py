@@ -10,9 +10,9 @@ import itertools
 import time
 from dataclasses import dataclass
 
-from supervisor_proc.restart_policy import Timing
 from tests.conditions import eventually
 from tests.drilling import drill
+from tests.knocking import Knocker
 from tests.mjpeg import Audience, Seen
 from tests.running import Ringcast
 
@@ -62,11 +62,15 @@ class Recovery:
     """What a viewer saw of a fault."""
 
     took_s: float
-    """From the order of the fault to the first new frame after it."""
+    """Without a new frame; where frames flowed on at first, since the fault was ordered."""
     placeholder_after_s: float | None
     """From the last new frame to the first placeholder."""
     longest_silence_s: float
-    """Without any part: frame, repeat or placeholder; on one connection."""
+    """Without any part: frame, repeat or placeholder."""
+    connections: int
+    """How many the viewer needed."""
+    refused: int
+    """How many of those were refused who knocked every few milliseconds."""
 
 
 def recover(service: Ringcast, row: Row) -> Recovery:
@@ -75,36 +79,30 @@ def recover(service: Ringcast, row: Row) -> Recovery:
     The viewer keeps its one connection, unless the server itself ends: then it opens another at once, as the
     page does.
     """
+    knocker = Knocker(service.port)
     with Audience(service.port, 1, reconnects=row.child == "server") as audience:
         (viewer,) = audience.viewers
         eventually(lambda: len(viewer.frames) > 5, what="frames before the fault")
-        began_s = time.monotonic()
         ordered = drill(service, row.fault)
         assert ordered.returncode == 0, ordered.stderr
+        ordered_s = time.monotonic()
         ended = f"{row.child} ended: {row.reason}; next start"
         eventually(lambda: ended in service.log, row.within_s + 5, f"{ended!r} in the log")
-        eventually(
-            lambda: viewer.frames[-1].at_s - _gap(viewer.frames, began_s)[1].at_s > _QUIET_S,
-            row.within_s + 5,
-            "new frames after the fault",
-        )
+        eventually(lambda: _gap(viewer.frames) is not None, row.within_s + 5, "new frames after the fault")
+        knocker.end()
         audience.check()
-        last, first = _gap(viewer.frames, began_s)
+        last, first = _gap(viewer.frames) or (viewer.frames[-1], viewer.frames[-1])
         placeholders = [seen.at_s for seen in viewer.seen if seen.freshness == "placeholder"]
         return Recovery(
-            took_s=first.at_s - began_s,
+            took_s=first.at_s - min(last.at_s, ordered_s),
             placeholder_after_s=min(placeholders) - last.at_s if placeholders else None,
             longest_silence_s=max(two.at_s - one.at_s for one, two in itertools.pairwise(viewer.seen)),
+            connections=viewer.connections,
+            refused=len(knocker.refused),
         )
 
 
-def _gap(frames: list[Seen], since_s: float) -> tuple[Seen, Seen]:
-    """Return the frames on both sides of the longest time without a new one."""
-    pairs = [pair for pair in itertools.pairwise(frames) if pair[1].at_s > since_s]
-    return max(pairs, key=lambda pair: pair[1].at_s - pair[0].at_s, default=(frames[-1], frames[-1]))
-
-
-def backoff_s(tries: int) -> float:
-    """Return the least time that so many starts without a success must take in all."""
-    timing = Timing()
-    return sum(min(timing.backoff_s * 2**n, timing.backoff_most_s) for n in range(tries))
+def _gap(frames: list[Seen]) -> tuple[Seen, Seen] | None:
+    """Return the frames on both sides of the longest time without a new one, None where none was long."""
+    longest = max(itertools.pairwise(list(frames)), key=lambda pair: pair[1].at_s - pair[0].at_s)
+    return longest if longest[1].at_s - longest[0].at_s > _QUIET_S else None

@@ -33,12 +33,19 @@ class StreamViewer:
     ended: bool = False
     reading: bool = True
     head: bytes | None = None
+    connections: int = 1
     _waiting: bytearray = field(default_factory=bytearray)
 
     @property
     def frames(self) -> list[Seen]:
         """What it saw without the repeats."""
         return [seen for seen in self.seen if seen.freshness == "live"]
+
+    def begin_again(self, connection: socket.socket) -> None:
+        """Go on with another connection; the sequence goes on as well."""
+        self.connection, self.head = connection, None
+        self.connections += 1
+        self._waiting.clear()
 
     def take(self, came: bytes, jpegs: dict[int, bytes]) -> None:
         """Take bytes; the first JPEG seen of each sequence goes into `jpegs`."""
@@ -100,22 +107,25 @@ class Audience:
     """Viewers that watch in a thread of their own until they are closed."""
 
     def __init__(
-        self, port: int, count: int, path: str = "/stream?extra_headers=1", receive_bytes: int = 0
+        self,
+        port: int,
+        count: int,
+        path: str = "/stream?extra_headers=1",
+        receive_bytes: int = 0,
+        *,
+        reconnects: bool = False,
     ) -> None:
+        """Connect so many viewers; where they `reconnect`, they do so as soon as a connection ends."""
         self.viewers: list[StreamViewer] = []
         self.jpegs: dict[int, bytes] = {}
         self._selector = selectors.DefaultSelector()
         self._closing = False
+        self._port, self._path, self._receive_bytes = port, path, receive_bytes
+        self._reconnects = reconnects
         for _ in range(count):
-            connection = socket.socket()
-            if receive_bytes:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-            connection.settimeout(10)
-            connection.connect(("127.0.0.1", port))
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-            viewer = StreamViewer(connection)
+            viewer = StreamViewer(self._open())
             self.viewers.append(viewer)
-            self._selector.register(connection, selectors.EVENT_READ, viewer)
+            self._selector.register(viewer.connection, selectors.EVENT_READ, viewer)
         self._thread = threading.Thread(target=self._watch, name="audience", daemon=True)
         self._thread.start()
 
@@ -147,6 +157,15 @@ class Audience:
             for key, _ in self._selector.select(0.05):
                 self._read(key.data)
 
+    def _open(self) -> socket.socket:
+        connection = socket.socket()
+        if self._receive_bytes:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_bytes)
+        connection.settimeout(10)
+        connection.connect(("127.0.0.1", self._port))
+        connection.sendall(f"GET {self._path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n\r\n".encode())
+        return connection
+
     def _read(self, viewer: StreamViewer) -> None:
         if not viewer.reading:
             time.sleep(0.001)  # its bytes stay where they are; the others go on
@@ -156,7 +175,12 @@ class Audience:
         except OSError:
             came = b""
         if not came:
-            viewer.ended = True
             self._selector.unregister(viewer.connection)
+            if self._reconnects:
+                viewer.connection.close()
+                viewer.begin_again(self._open())
+                self._selector.register(viewer.connection, selectors.EVENT_READ, viewer)
+            else:
+                viewer.ended = True
             return
         viewer.take(came, self.jpegs)

@@ -7,11 +7,11 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Callable
 
 import pytest
 
 from tests.conditions import eventually
+from tests.drilling import drill
 from tests.footage import PEDESTRIANS
 from tests.mjpeg import Audience, Seen
 from tests.running import Ringcast
@@ -22,62 +22,25 @@ VIEWERS = 10
 STALL_S = 2.0
 
 
-def kill(service: Ringcast) -> None:
-    os.kill(service.capture_pid(), signal.SIGKILL)
-
-
-def freeze(service: Ringcast) -> None:
-    os.kill(service.capture_pid(), signal.SIGSTOP)
-
-
-def begin_drill(service: Ringcast) -> None:
-    os.kill(service.capture_pid(), signal.SIGUSR2)
-
-
-@pytest.mark.parametrize(
-    ("harm", "drill", "within_s", "reason"),
-    [
-        (kill, "none", 1.5, "killed by SIGKILL"),
-        (begin_drill, "hang", STALL_S + 1.5, "stalled (exit 75)"),
-        (freeze, "none", STALL_S + 3.0, "hung: no progress for 3 s"),
-        (begin_drill, "block", STALL_S + 3.0, "hung: no progress for 3 s"),
-        (begin_drill, "crash", 1.5, "killed by SIGSEGV"),
-        (begin_drill, "exit", 1.5, "failed (exit 70)"),
-        (begin_drill, "truncated", STALL_S + 1.5, "stalled (exit 75)"),
-    ],
-    ids=["kill", "hang", "freeze", "block", "crash", "exit", "truncated"],
-)
-def test_every_viewer_sees_the_next_new_frame_on_its_old_connection(
-    harm: Callable[[Ringcast], None], drill: str, within_s: float, reason: str
-) -> None:
+def test_all_of_many_viewers_stay_connected() -> None:
     """The app this replaces lost everyone here, and a person restarted it by hand."""
-    with Ringcast(f"--camera={PEDESTRIANS}", f"--drill={drill}", "--fps=20") as service:
+    with Ringcast(f"--camera={PEDESTRIANS}", "--fps=20") as service:
         before = service.ready()
         with Audience(service.port, VIEWERS) as audience:
             eventually(lambda: all(len(viewer.frames) > 5 for viewer in audience.viewers))
-            harm(service)
-            harmed_s = time.monotonic()
-            old = before["supervisor"]["capture"]["pid"]
-
-            def restarted() -> bool:
-                return bool(service.status()["supervisor"]["capture"]["restarts"] == {reason: 1})
-
-            eventually(restarted, within_s + 5, f"a restart because it was {reason}")
-            eventually(
-                lambda: all(viewer.frames[-1].at_s > harmed_s + 0.5 for viewer in audience.viewers),
-                within_s + 5,
-            )
-            eventually(lambda: service.status()["supervisor"]["capture"]["state"] == "running")
+            os.kill(service.capture_pid(), signal.SIGSTOP)
+            frozen_s = time.monotonic()
+            reason = "hung: no progress for 3 s"
+            eventually(lambda: f"capture ended: {reason}" in service.log)
+            eventually(lambda: all(viewer.frames[-1].at_s > frozen_s + 0.5 for viewer in audience.viewers))
             audience.check()
             for viewer in audience.viewers:
                 gap_s = _longest_gap_s(viewer.frames)
-                assert gap_s < within_s, f"the picture stood still for {gap_s:.2f} s"
+                assert gap_s < STALL_S + 3, f"the picture stood still for {gap_s:.2f} s"
                 assert _longest_gap_s(viewer.seen) < 1.7, "and meanwhile it was said that it did"
             after = service.ready()
-            assert after["supervisor"]["capture"]["last_reason"] == reason
-            assert after["supervisor"]["capture"]["pid"] != old
-            assert after["frame"]["sequence"] > before["frame"]["sequence"]
             assert after["viewers"]["count"] == VIEWERS
+            assert after["frame"]["sequence"] > before["frame"]["sequence"]
             assert after["instance"] == before["instance"]
 
 
@@ -119,39 +82,28 @@ def test_the_camera_is_restarted_when_it_is_asked_for() -> None:
         service.ready()
 
 
-def test_signals_that_go_to_the_wrong_process_do_no_harm() -> None:
-    """A drill is begun by SIGUSR2, whose default is to kill."""
-    with Ringcast("--camera=pattern") as service:
-        before = service.ready()
-        for pid in (service.pid, before["server"]["pid"], before["supervisor"]["capture"]["pid"]):
-            os.kill(pid, signal.SIGUSR2)
-        eventually(lambda: "SIGUSR2 begins a drill in the capture process" in service.log)
-        sequence = before["frame"]["sequence"]
-        eventually(lambda: service.status()["frame"]["sequence"] > sequence + 10)
-        after = service.status()
-        assert after["supervisor"]["capture"]["restarts"] == after["supervisor"]["server"]["restarts"] == {}
-
-
 def test_pictures_of_the_wrong_size_never_reach_a_viewer() -> None:
-    with Ringcast("--camera=pattern", "--drill=wrong-size", "--stall-timeout-s=60") as service:
+    with Ringcast("--camera=pattern", "--stall-timeout-s=60") as service:
         service.ready()
-        begin_drill(service)
+        drill(service, "camera-wrong-size")
         dropped = eventually(lambda: service.status()["dropped"].get("wrong_size", 0))
         assert dropped > 0
         assert service.log.count("a picture of 320x240 was dropped: the stream is 640x480") == 1
 
 
 def test_a_slow_camera_goes_on() -> None:
-    with Ringcast("--camera=pattern", "--drill=slow") as service:
+    with Ringcast("--camera=pattern") as service:
         service.ready()
-        begin_drill(service)
+        drill(service, "camera-slow")
         eventually(lambda: 0 < (service.status()["camera"] or {"fps": 0})["fps"] < 6)
         assert service.status()["supervisor"]["capture"]["restarts"] == {}
 
 
 def test_a_capture_process_that_ignores_sigterm_is_killed_at_the_stop() -> None:
-    with Ringcast("--camera=pattern", "--drill=ignore-sigterm@1") as service:
+    with Ringcast("--camera=pattern") as service:
         service.ready()
+        drill(service, "camera-ignore-sigterm")
+        eventually(lambda: "drill: ignore-sigterm begins" in service.log)
         service.process.send_signal(signal.SIGTERM)
         assert service.wait(8) == 0
         assert "is killed" in service.log

@@ -5,29 +5,15 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 
 from proc_start.drills import FAULTS
 from tests.conditions import eventually
-from tests.running import CHECKOUT, Ringcast, environment
+from tests.drilling import drill
+from tests.running import CHECKOUT, Ringcast
 
 pytestmark = pytest.mark.process
-
-
-def drill(service_or_instance: Ringcast | str, fault: str) -> subprocess.CompletedProcess[str]:
-    """Order a fault by the documented command."""
-    instance = service_or_instance if isinstance(service_or_instance, str) else service_or_instance.instance
-    return subprocess.run(
-        [sys.executable, "-m", "supervisor_proc.drill", fault, f"--instance={instance}"],
-        cwd=CHECKOUT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_every_fault_is_told_in_the_docs() -> None:

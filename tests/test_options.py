@@ -8,7 +8,6 @@ import pytest
 from capture_proc.options import (
     CaptureOptions,
     ControlOrder,
-    DrillOrder,
     Picamera2Options,
     stall_timeout_or_default,
 )
@@ -75,9 +74,8 @@ def test_every_fault_is_told_at_once_with_what_was_expected() -> None:
     [
         ["--listen=5000"], ["--listen=:5000"], ["--listen=h:99999"], ["--listen=::1:5000"],
         ["--size=641x480"], ["--size=8x8"], ["--size=640*480"], ["--fps=0"], ["--fps=nan"],
-        ["--camera=/no/such.avi"], ["--camera=a.b:"], ["--drill=nap"], ["--drill=hang@0"],
-        ["--drill=hang@"], ["--stall-timeout-s=0.1"], ["--slot-bytes=9"], ["--quality=101"],
-        ["--frames-fd=3"], ["words"], ["--help=3"],
+        ["--camera=/no/such.avi"], ["--camera=a.b:"], ["--stall-timeout-s=0.1"], ["--slot-bytes=9"],
+        ["--quality=101"], ["--frames-fd=3"], ["words"], ["--help=3"],
         ["--rotate=45"], ["--flip=both"], ["--control=AfMode"], ["--control==1"], ["--encoder=gpu"],
         ["--camera=picamera2:"], ["--sensor-mode=big"], ["--list-cameras=maybe"],
         ["--camera=/" + "x" * 300 + ".avi"],
@@ -89,13 +87,12 @@ def test_a_wrong_value_is_one_fault(argv: list[str]) -> None:
 
 def test_values_are_read_as_a_person_means_them() -> None:
     line = read_command_line(
-        ["--listen=[::]:80", "--size=1280x720", "--drill=hang@9", "--camera=mine:Cam", "--fps=auto"],
+        ["--listen=[::]:80", "--size=1280x720", "--camera=mine:Cam", "--fps=auto"],
         SupervisorOptions, CaptureOptions, program="p", about="a",
     )  # fmt: skip
     assert line.table(SupervisorOptions).listen == Address("::", 80)
     capture = line.table(CaptureOptions)
     assert (capture.size, capture.fps) == ((1280, 720), None)
-    assert capture.drill == DrillOrder("hang", 9)
 
 
 def test_the_stall_limit_follows_the_frame_rate() -> None:

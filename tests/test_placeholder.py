@@ -1,45 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""The placeholder is decoded and read, by a program that reads text in pictures (Tesseract)."""
+"""The placeholder is decoded and read."""
 
 from __future__ import annotations
 
-import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import simplejpeg
-from PIL import Image
 
-from capture_proc.camera import Plane
 from capture_proc.ready_jpeg import checked
 from server_proc.live.multipart import padded
 from server_proc.live.placeholder import draw_placeholder
 from tests.fakes import jpeg_of, noise
+from tests.reading import letters, read_in
 
 LINES = ("NO LIVE VIDEO · 7 s", "camera is being restarted, try 2")
 LONGEST = ("NO LIVE VIDEO · 59 min 59 s", "camera driver hangs, a reboot may be needed")
 SIZES = [(320, 240), (640, 480), (480, 640), (1280, 720), (1920, 1080)]
-
-
-def read_in(picture: Plane, folder: Path) -> str:
-    """Return the letters and digits that are read on the band of a picture."""
-    height, width = picture.shape[:2]
-    band = 255 - picture[height // 5 : height * 4 // 5]
-    is_band = (band[:, :8] > 250).all(axis=(1, 2))
-    image = Image.fromarray(band[is_band]).convert("L")
-    scale = 1600 / width  # it wants letters of some 40 pixels
-    image = image.resize((round(width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
-    image.save(folder / "band.png")
-    told = subprocess.run(
-        ["tesseract", folder / "band.png", "-", "--psm", "6"], capture_output=True, text=True, check=True
-    )
-    return _letters(told.stdout)
-
-
-def _letters(text: str) -> str:
-    return "".join(re.findall(r"\w", text))
 
 
 @pytest.mark.client
@@ -54,7 +32,7 @@ def test_it_can_be_read_at_every_size(
     assert checked(jpeg).size == size, "a whole baseline JPEG of the stream's own size"
     assert len(padded(jpeg)) >= 4096
     picture = np.asarray(simplejpeg.decode_jpeg(jpeg))
-    assert read_in(picture, tmp_path) == _letters("".join(lines))
+    assert read_in(picture, tmp_path) == letters("".join(lines))
     shade = picture[: size[1] // 8].astype(float).mean()
     assert shade == pytest.approx(0.35 * frame.mean() if last else 48, abs=3)
 

@@ -93,7 +93,9 @@ def _under(systemd: Systemd, *arguments: str) -> Ringcast:
 @pytest.mark.parametrize("systemd", ["file"], indirect=True)
 def test_it_is_ready_without_a_camera_and_says_why_nothing_is_seen(systemd: Systemd) -> None:
     """A camera that is unplugged must not keep the unit, and what waits for it, from starting."""
-    with _under(systemd, "--camera=pattern", "--drill=hang@1", "--first-frame-timeout-s=60") as service:
+    with _under(
+        systemd, "--camera=tests.silent_camera:SilentCamera", "--first-frame-timeout-s=60"
+    ) as service:
         eventually(lambda: "READY=1" in systemd.told())
         eventually(lambda: systemd.last_status() == "no live picture: camera is starting, nobody watches")
         assert service.status()["ready"] is False

@@ -140,8 +140,10 @@ def test_what_was_asked_and_granted_stands_in_the_status(cameras: VirtualCameras
 
 def test_frames_that_never_came_here_are_counted(cameras: VirtualCameras) -> None:
     """The sensor numbers its frames; those that Picamera2 lets go while we are slow are missing."""
-    with cameras.ringcast(f"--camera=picamera2:{STREET}", "--fps=30", "--drill=slow@10") as service:
+    with cameras.ringcast(f"--camera=picamera2:{STREET}", "--fps=30") as service:
         service.ready()
+        drill = ("-m", "supervisor_proc.drill", "camera-slow", f"--instance={service.instance}")
+        assert cameras.run("python", *drill).returncode == 0
         eventually(lambda: service.status()["dropped"].get("missed", 0) > 10)
 
 

@@ -5,7 +5,7 @@ TESTS ?=
 INSTALLED := .venv/installed
 CLIENTS := .venv/clients/installed
 
-.PHONY: run test test-camera ring-campaign bench bench-ring lint .venv
+.PHONY: run test test-camera ring-campaign restart-campaign bench bench-ring bench-recovery lint .venv
 
 run: $(INSTALLED)
 	@exec .venv/bin/python supervisor.py $(ARGS)
@@ -21,6 +21,10 @@ test-camera: $(INSTALLED)
 ring-campaign: $(INSTALLED)
 	@RING_CAMPAIGN=long .venv/bin/python -m pytest -s --timeout=3600 $(or $(TESTS),tests/ring_faults)
 
+# The capture process killed a thousand times, for eight minutes.
+restart-campaign: $(INSTALLED)
+	@RESTARTS=1000 .venv/bin/python -m pytest tests/test_many_restarts.py
+
 # The fan-out beside other servers, for a quarter of an hour, as root; rewrites its part of docs/benchmarks.md.
 bench: .venv/for-benchmarks
 	@.venv/bin/python -m bench.fanout $(ARGS)
@@ -28,6 +32,10 @@ bench: .venv/for-benchmarks
 # The ring beside what else there is, for ten minutes; rewrites its part of docs/benchmarks.md.
 bench-ring: .venv/for-benchmarks
 	@.venv/bin/python -m bench.ring $(ARGS)
+
+# Every fault ten times, for ten minutes, as root; rewrites docs/reliability.md.
+bench-recovery: $(INSTALLED)
+	@.venv/bin/python -m bench.recovery $(ARGS)
 
 lint: $(INSTALLED)
 	@.venv/bin/ruff check .

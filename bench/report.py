@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How benchmarks say what they found: on which machine, and where in docs/benchmarks.md."""
+"""How benchmarks say what they found: on which machine, and where in the documentation."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def rewrite(part: str, text: str) -> None:
-    """Put `text` between the marks of `part` in docs/benchmarks.md."""
+def rewrite(part: str, text: str, page: Path = PAGE) -> None:
+    """Put `text` between the marks of `part` in a page of the documentation."""
     begin, end = f"<!-- {part} begins: written by its command -->", f"<!-- {part} ends -->"
-    before, found, rest = PAGE.read_text().partition(begin)
+    before, found, rest = page.read_text().partition(begin)
     if not found:
-        sys.exit(f"{PAGE} has no place for this; expected the line {begin}")
-    PAGE.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{rest.partition(end)[2]}")
+        sys.exit(f"{page} has no place for this; expected the line {begin}")
+    page.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{rest.partition(end)[2]}")

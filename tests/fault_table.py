@@ -7,6 +7,8 @@ For the tests, which hold each to its bound, and for `make bench-recovery`, whic
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import time
 from dataclasses import dataclass
 
@@ -31,6 +33,8 @@ class Row:
     within_s: float
     reason: str
     """What the log must give as the reason of the restart."""
+    frames_flow_on: bool = False
+    """Until the process is ended for its fault."""
 
     @property
     def child(self) -> str:
@@ -50,9 +54,10 @@ ROWS = (
     Row("camera-truncated", STALL_S + 1.5, "stalled (exit 75)"),
     Row("camera-hold-interpreter", STALL_S + 3.0, "hung (exit 1)"),
     Row("capture-freeze", STALL_S + 3.0, "hung: no progress for 3 s"),
+    Row("camera-ignore-sigterm", STALL_S + 3.0, "restart asked for", frames_flow_on=True),
     Row("server-kill", 1.5, "killed by SIGKILL"),
     Row("server-freeze", 8.0, "hung: no progress for 5 s"),
-    Row("server-loop", 8.0, "hung: no progress for 5 s"),
+    Row("server-loop", 8.0, "hung: no progress for 5 s", frames_flow_on=True),
 )
 PRINT_STACKS = ("camera-block", "camera-encoder-stuck", "camera-hold-interpreter", "server-loop")
 
@@ -83,8 +88,7 @@ def recover(service: Ringcast, row: Row) -> Recovery:
     with Audience(service.port, 1, reconnects=row.child == "server") as audience:
         (viewer,) = audience.viewers
         eventually(lambda: len(viewer.frames) > 5, what="frames before the fault")
-        ordered = drill(service, row.fault)
-        assert ordered.returncode == 0, ordered.stderr
+        _make(service, row.fault)
         ordered_s = time.monotonic()
         ended = f"{row.child} ended: {row.reason}; next start"
         eventually(lambda: ended in service.log, row.within_s + 5, f"{ended!r} in the log")
@@ -100,6 +104,14 @@ def recover(service: Ringcast, row: Row) -> Recovery:
             connections=viewer.connections,
             refused=len(knocker.refused),
         )
+
+
+def _make(service: Ringcast, fault: str) -> None:
+    ordered = drill(service, fault)
+    assert ordered.returncode == 0, ordered.stderr
+    if fault == "camera-ignore-sigterm":
+        eventually(lambda: "drill: ignore-sigterm begins" in service.log)
+        os.kill(service.pid, signal.SIGUSR1)  # which restarts the camera
 
 
 def _gap(frames: list[Seen]) -> tuple[Seen, Seen] | None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import signal
@@ -41,7 +40,7 @@ def test_a_viewer_has_a_new_frame_again(row: Row, capsys: pytest.CaptureFixture[
         if row.child == "capture":
             assert recovery.connections == 1
             assert recovery.longest_silence_s < _ONCE_A_SECOND_S
-        if row.child == "capture" and row.within_s > STALL_S:
+        if row.child == "capture" and row.within_s > STALL_S and not row.frames_flow_on:
             assert recovery.placeholder_after_s is not None
             assert STALE_S <= recovery.placeholder_after_s < STALE_S + 0.5
         if row.fault in PRINT_STACKS:
@@ -121,23 +120,6 @@ def test_a_camera_that_crashes_thirty_times_is_tried_again_and_again(tmp_path: P
             last = len(viewer.frames)
             eventually(lambda: len(viewer.frames) > last)
             assert viewer.frames[last].at_s - ended_s < 0.4 + 1.0, "one delay and a start"
-            audience.check()
-
-
-def test_a_capture_process_that_ignores_sigterm_is_killed() -> None:
-    with Ringcast("--camera=pattern") as service:
-        service.ready()
-        with Audience(service.port, 1) as audience:
-            drill(service, "camera-ignore-sigterm")
-            eventually(lambda: "drill: ignore-sigterm begins" in service.log)
-            os.kill(service.pid, signal.SIGUSR1)
-            eventually(lambda: "is killed" in service.log)
-            eventually(lambda: "capture ended: restart asked for" in service.log)
-            (viewer,) = audience.viewers
-            last = viewer.frames[-1]
-            eventually(lambda: viewer.frames[-1].at_s > last.at_s + 0.3)
-            gaps = [two.at_s - one.at_s for one, two in itertools.pairwise(viewer.frames)]
-            assert max(gaps) < STALL_S + 3
             audience.check()
 
 

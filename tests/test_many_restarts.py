@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""The capture process is killed again and again: nothing grows, and one viewer's connection lives through it.
+
+A hundred times in the suite, a thousand with `make restart-campaign`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conditions import eventually
+from tests.mjpeg import Audience, StreamViewer
+from tests.processes import descriptors, own_kib
+from tests.running import Ringcast, in_shared_memory, processes_of
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(1800)]
+
+RESTARTS = int(os.environ.get("RESTARTS", "100"))
+WARM_UP = 10
+"""The first restarts may cost memory for good: what draws placeholders is loaded when it is needed."""
+_NOISE_KIB = 1024
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is held between two restarts, by the supervisor, the server and the capture process."""
+
+    descriptors: tuple[int, ...]
+    kib: tuple[int, ...]
+    in_shared_memory: list[tuple[str, int]]
+    processes: int
+
+
+def held(service: Ringcast, server: int, capture: int) -> Held:
+    pids = (service.pid, server, capture)
+    names = in_shared_memory(service.instance)
+    shared = [(name, Path("/dev/shm", name).stat().st_blocks) for name in names]
+    return Held(tuple(map(descriptors, pids)), tuple(map(own_kib, pids)), shared, len(processes_of(service)))
+
+
+def kill_capture(service: Ringcast, number: int) -> None:
+    """Kill the capture process, the `number`th time, and wait until that is noticed."""
+    os.kill(service.capture_pid(), signal.SIGKILL)
+    eventually(lambda: service.log.count("capture ended: killed by SIGKILL") == number, 10, f"death {number}")
+
+
+def see_new_frames(viewer: StreamViewer) -> None:
+    seen = len(viewer.frames)
+    eventually(lambda: len(viewer.frames) > seen + 1, 10, "new frames")
+
+
+def test_nothing_grows_and_the_viewer_stays_connected(capsys: pytest.CaptureFixture[str]) -> None:
+    at_once = ("--backoff-s=0.05", "--backoff-most-s=0.05")
+    with Ringcast("--camera=pattern", *at_once) as service:
+        service.ready()
+        with Audience(service.port, 1) as audience:
+            (viewer,) = audience.viewers
+            measured = []
+            for number in range(1, RESTARTS + 1):
+                kill_capture(service, number)
+                see_new_frames(viewer)
+                if number % WARM_UP == 0:
+                    measured.append(held(service, service.server_pid(), service.capture_pid()))
+            audience.check()
+            assert viewer.connections == 1
+            restarts = service.ready()["supervisor"]["capture"]["restarts"]
+    assert restarts == {"killed by SIGKILL": RESTARTS}
+    first, last = measured[0], measured[-1]
+    with capsys.disabled():
+        print(f"\nafter {WARM_UP} restarts {first}\nafter {RESTARTS} restarts {last} ", end="")
+    for at, process in enumerate(("supervisor", "server", "capture")):
+        assert grown([one.descriptors[at] for one in measured]) == 0, process
+        assert grown([one.kib[at] for one in measured]) < _NOISE_KIB, process
+    assert last.in_shared_memory == first.in_shared_memory
+    assert last.processes == first.processes
+
+
+def grown(measured: list[int]) -> int:
+    """Return by how much the least of the last three is more than the least of the first three."""
+    return min(measured[-3:]) - min(measured[:3])

@@ -172,8 +172,8 @@ class Ringcast:
         return eventually(lambda: (told := self.status())["ready"] and told, within_s, "a live picture")
 
     def capture_pid(self) -> int:
-        """The capture process's pid."""
-        return int(self.status()["supervisor"]["capture"]["pid"])
+        """The capture process's pid, once there is one."""
+        return int(eventually(lambda: self.status()["supervisor"]["capture"]["pid"], 10, "a capture process"))
 
     def server_pid(self) -> int:
         """The server process's pid."""

@@ -60,6 +60,8 @@ _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _OPENING_S = 10.0
 """How long a camera may take to be opened."""
 _FIRST_BOARD_S = 10.0
+_OFFER_MARGIN_S = 3.0
+"""The server tells once a second what it had for viewers; a late one is not taken for none."""
 _SUPERVISORS_MARGIN_S = 1.0
 """The capture process ends by itself at the stall limit; so much later it is taken for hung."""
 
@@ -112,7 +114,7 @@ def main(argv: Sequence[str]) -> int:
         server_arguments=[*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"],
         capture_limits=_capture_limits(stall_timeout_s, first_frame_timeout_s),
         server_timeout_s=options.server_timeout_s,
-        timing=Timing(options.stop_timeout_s, options.backoff_s, options.backoff_most_s),
+        timing=Timing(options.backoff_s, options.backoff_most_s),
     ).run()
 
 
@@ -178,7 +180,8 @@ class Supervisor:
             timing=timing,
         )
         self._children = (self._capture, self._server)
-        self._shown: object = None
+        self._offered: object = None
+        self._offered_s = now_s
 
     def run(self) -> int:
         """Watch the children until the service is stopped; return the exit code."""
@@ -226,25 +229,26 @@ class Supervisor:
             _log.info("SIGUSR1: the camera is restarted")
             self._capture.restart(now_s)
         elif number == signal.SIGUSR2:
-            self._drill()
+            self._drill(now_s)
 
-    def _drill(self) -> None:
+    def _drill(self, now_s: float) -> None:
         """Make the fault on purpose that was ordered."""
         fault = drills.ordered_drill(self._service.drill_file)
-        process, _, harm = fault.partition("-")
-        pid = {"server": self._server.pid, "supervisor": os.getpid()}.get(process, self._capture.pid)
+        child = self._server if fault.startswith("server") else self._capture
+        pid = os.getpid() if fault.startswith("supervisor") else child.pid
         if fault not in drills.FAULTS:
             _log.warning("SIGUSR2 is for drills: python -m supervisor_proc.drill --help")
         elif fault == drills.END:
             self._service.drill_file.unlink()
-            _log.warning("drill: ended")
-        elif pid is None:
-            _log.warning("drill: there is no %s process right now; order it again", process)
+            _log.warning("drill: ended; the camera is restarted")
+            self._capture.restart(now_s)
+        elif pid is None or child.policy.state is not State.RUNNING:
+            _log.warning("drill: the %s process does not run right now; order it again", child.name)
         else:
             _log.warning("drill: %s, by the process with pid %d", fault, pid)
             flush_log()
-            at_each_start = harm.endswith(drills.AT_EACH_START)
-            os.kill(pid, drills.BY_SIGNAL.get(fault, signal.SIGKILL if at_each_start else signal.SIGUSR2))
+            by_drill = signal.SIGKILL if fault.endswith(drills.AT_EACH_START) else signal.SIGUSR2
+            os.kill(pid, drills.BY_SIGNAL.get(fault, by_drill))
 
     def _stop(self, now_s: float) -> None:
         self._systemd.say("STOPPING=1")
@@ -298,11 +302,13 @@ class Supervisor:
                 self._capture.status, self._server.status, camera.status if camera else None, viewers
             )
         )
-        shown = server and (server.status["pid"], server.status["shown"])
-        runs = self._server.policy.state is State.RUNNING
-        if runs and (not viewers or shown != self._shown):
+        offered = server and (server.status["pid"], server.status["offered"])
+        if offered != self._offered:
+            self._offered, self._offered_s = offered, now_s
+        quiet_s = server.status["quiet_s"] if server else 0.0
+        flows = not viewers or now_s - self._offered_s <= quiet_s + _OFFER_MARGIN_S
+        if flows and self._server.policy.state is State.RUNNING:
             self._systemd.feed_watchdog(now_s)
-            self._shown = shown
 
 
 def _capture_limits(stall_timeout_s: float, first_frame_timeout_s: float) -> Limits:

@@ -166,8 +166,9 @@ def _capture(
         close_s = _CLOSE_STALLED_TIMEOUT_S
         return os.EX_TEMPFAIL
     finally:
-        faulthandler.cancel_dump_traceback_later()
+        _end_when_stuck(close_s)
         _close(camera, close_s)
+        faulthandler.cancel_dump_traceback_later()
     return os.EX_OK
 
 

@@ -36,6 +36,8 @@ class Option:
     """What the flag means without a value; None where it needs one."""
     repeatable: bool
     """Whether it may come several times; its value is a tuple then, and empty by default."""
+    for_command_line: bool
+    """Whether it means nothing in a file of settings."""
 
 
 class OptionsError(ValueError):
@@ -54,13 +56,14 @@ def option(
     parse: Callable[[str], Any],
     alone: str | None = None,
     repeatable: bool = False,
+    for_command_line: bool = False,
 ) -> Any:
     """Declare a field of a table of options.
 
     `default` is written as a person would type it, and parsed as such. `parse` raises ValueError
     for what it cannot take; `expects` is what the person is then told.
     """
-    about = Option(default, expects, help, parse, alone, repeatable)
+    about = Option(default, expects, help, parse, alone, repeatable, for_command_line)
     return dataclasses.field(default=() if repeatable else parse(default), metadata={"option": about})
 
 
@@ -103,6 +106,8 @@ class CommandLine:
         """Return all values as a file of settings can have them, each with where it came from."""
         lines = []
         for flag, option in self._known.items():
+            if option.for_command_line:
+                continue
             given = self._given.get(flag, ())
             texts = [setting.text for setting in given] or ([] if option.repeatable else [option.default])
             value = ", ".join(json.dumps(text, ensure_ascii=False) for text in texts)
@@ -145,12 +150,16 @@ def read_command_line(
     if settings_flag and file not in (_NOTHING, "none"):
         in_file, wrong = read_settings(Path(file), known)
         faults += wrong
-        faults += [f"{it.told_as} is for the command line alone" for it in in_file.pop(settings_flag, ())]
+        alone = [flag for flag, option in known.items() if option.for_command_line]
+        for flag in alone:
+            faults += [f"{it.told_as} is for the command line alone" for it in in_file.pop(flag, ())]
         given = {**in_file, **given}
     values: dict[str, Any] = {}
     for flag, settings in given.items():
         option = known[flag]
         if not option.repeatable:
+            if len(settings) > 1 and settings[-1].told_as != flag:
+                faults.append(f"{settings[-1].told_as} expects one value; {len(settings)} came")
             del settings[:-1]  # the last one counts
         parsed = []
         for setting in settings:

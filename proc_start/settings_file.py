@@ -51,7 +51,7 @@ def _as_typed(item: str | float) -> str:
     """Return a value as it would be typed behind a flag."""
     if isinstance(item, bool):
         return "yes" if item else "no"
-    return item if isinstance(item, str) else f"{item:g}" if isinstance(item, float) else str(item)
+    return str(item)
 
 
 def _line_of(key: str, text: str) -> int:

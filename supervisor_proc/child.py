@@ -26,10 +26,11 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 
 _ASKED_FOR = "restart asked for"
 _STUCK = 1
-"""The exit code by which faulthandler ends a process that is stuck."""
+"""The exit code by which faulthandler ends a process that is stuck, and Python one whose imports fail."""
+_HUNG = f"hung (exit {_STUCK})"
 _EXIT_CODES = {
     os.EX_OK: "as asked",
-    _STUCK: "hung",
+    _STUCK: "hung or failed at its start",
     os.EX_USAGE: "wrong options",
     os.EX_UNAVAILABLE: "no camera",
     os.EX_SOFTWARE: "failed",
@@ -152,6 +153,8 @@ class Child:
             silent_s = limits.first_progress_s if before is State.STARTING else limits.progress_s
             self._cause = f"hung: no progress for {silent_s:g} s"
         if exited:
+            if before is State.RUNNING and self.exit_code == _STUCK:
+                self._cause = _HUNG
             self._recoveries.process_ended()
             self._tell_exit(now_s)
         self._act(action, now_s)
@@ -239,8 +242,8 @@ class Child:
         _log.log(level, "%s ended: %s; next start in %.2f s%s", self.name, self.last_reason, wait_s, of_board)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
+        if self.pid is not None:
+            os.kill(self.pid, number)  # Popen.send_signal would reap one that has just ended
 
     def _kill_group(self) -> None:
         if self.pid is not None:

@@ -32,10 +32,10 @@ def main() -> int:
             )
             return os.EX_UNAVAILABLE
         order_drill(drill_file(runtime_directory(), asked.instance), asked.fault)
+        os.kill(pid, signal.SIGUSR2)
     except (ServiceError, OSError) as error:
         print(f"the drill cannot be ordered: {error}", file=sys.stderr)
         return os.EX_UNAVAILABLE
-    os.kill(pid, signal.SIGUSR2)
     print(f"drill: {asked.fault} is ordered; the log of the service tells of it")
     return os.EX_OK
 

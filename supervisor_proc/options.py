@@ -45,6 +45,7 @@ class SupervisorOptions:
         expects="none or the name of a file",
         help="file of settings in TOML, such as fps = 20 for --fps 20; the command line overrides it",
         parse=lambda text: None if text == "none" else text,
+        for_command_line=True,
     )
     print_config: bool = option(
         "no",
@@ -52,6 +53,7 @@ class SupervisorOptions:
         help="only print each setting and where it came from, as a file for --config",
         parse=_yes,
         alone="yes",
+        for_command_line=True,
     )
 
     listen: Address = option(
@@ -68,15 +70,9 @@ class SupervisorOptions:
     )
     server_timeout_s: float = option(
         "5",
-        expects="seconds from 1 to 60",
-        help="seconds, 1 to 60, that the server may stand still until it is replaced",
-        parse=number(float, 1, 60),
-    )
-    stop_timeout_s: float = option(
-        "2",
-        expects="seconds from 0.5 to 4",
-        help="seconds, 0.5 to 4, that a process may take to stop until it is killed",
-        parse=number(float, 0.5, 4),
+        expects="seconds from 3 to 60",
+        help="seconds, 3 to 60, that the server may stand still until it is replaced",
+        parse=number(float, 3, 60),
     )
     backoff_s: float = option(
         "0.25",

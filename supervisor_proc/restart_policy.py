@@ -86,7 +86,7 @@ ON_ENTRY: dict[State, Action] = {
 }
 """What entering a state demands."""
 
-ABORTING_S, KILLING_S, STUCK_S = 0.3, 5.0, 60.0
+STOPPING_S, ABORTING_S, KILLING_S, STUCK_S = 2.0, 0.3, 5.0, 60.0
 HEALTHY_S = 60.0
 """After so long with progress the backoff begins anew."""
 
@@ -95,7 +95,6 @@ HEALTHY_S = 60.0
 class Timing:
     """What a person may choose of a child's deadlines, in seconds."""
 
-    stopping_s: float = 2.0
     backoff_s: float = 0.25
     backoff_most_s: float = 30.0
 
@@ -172,7 +171,7 @@ class RestartPolicy:
             return self._timing.backoff_s if asked else self._next_backoff_s(now_s)
         return {
             State.STARTING: self.limits.first_progress_s,
-            State.STOPPING: self._timing.stopping_s,
+            State.STOPPING: STOPPING_S,
             State.ABORTING: ABORTING_S,
             State.KILLING: KILLING_S,
             State.STUCK: STUCK_S,

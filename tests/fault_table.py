@@ -88,14 +88,17 @@ def recover(service: Ringcast, row: Row) -> Recovery:
     with Audience(service.port, 1, reconnects=row.child == "server") as audience:
         (viewer,) = audience.viewers
         eventually(lambda: len(viewer.frames) > 5, what="frames before the fault")
-        _make(service, row.fault)
-        ordered_s = time.monotonic()
+        ordered_s = _make(service, row.fault)
         ended = f"{row.child} ended: {row.reason}; next start"
         eventually(lambda: ended in service.log, row.within_s + 5, f"{ended!r} in the log")
-        eventually(lambda: _gap(viewer.frames) is not None, row.within_s + 5, "new frames after the fault")
+        ended_s = time.monotonic()
+        sides = eventually(
+            lambda: _gap(viewer.frames, ended_s), row.within_s + 5, "new frames after the fault"
+        )
+        assert sides is not None
+        last, first = sides
         knocker.end()
         audience.check()
-        last, first = _gap(viewer.frames) or (viewer.frames[-1], viewer.frames[-1])
         placeholders = [seen.at_s for seen in viewer.seen if seen.freshness == "placeholder"]
         return Recovery(
             took_s=first.at_s - min(last.at_s, ordered_s),
@@ -106,15 +109,21 @@ def recover(service: Ringcast, row: Row) -> Recovery:
         )
 
 
-def _make(service: Ringcast, fault: str) -> None:
+def _make(service: Ringcast, fault: str) -> float:
+    """Order a fault; return when the supervisor says that it makes it."""
     ordered = drill(service, fault)
     assert ordered.returncode == 0, ordered.stderr
+    eventually(lambda: f"drill: {fault}, by the process" in service.log)
+    ordered_s = time.monotonic()
     if fault == "camera-ignore-sigterm":
         eventually(lambda: "drill: ignore-sigterm begins" in service.log)
         os.kill(service.pid, signal.SIGUSR1)  # which restarts the camera
+    return ordered_s
 
 
-def _gap(frames: list[Seen]) -> tuple[Seen, Seen] | None:
-    """Return the frames on both sides of the longest time without a new one, None where none was long."""
-    longest = max(itertools.pairwise(list(frames)), key=lambda pair: pair[1].at_s - pair[0].at_s)
-    return longest if longest[1].at_s - longest[0].at_s > _QUIET_S else None
+def _gap(frames: list[Seen], ended_s: float) -> tuple[Seen, Seen] | None:
+    """Return the last frame before and the first one after the fault, None until there is one."""
+    for last, first in itertools.pairwise(list(frames)):
+        if first.at_s > ended_s and first.at_s - last.at_s > _QUIET_S:
+            return last, first
+    return None

@@ -185,3 +185,17 @@ def test_a_child_that_cannot_be_started_is_tried_again(folder: Path) -> None:
     ward.child.tick(time.monotonic() + 1)
     assert ward.child.last_reason == "cannot be started: No such file or directory"
     assert ward.child.policy.state is State.BACKOFF
+
+
+@pytest.mark.parametrize("ask", [Child.stop, Child.restart])
+def test_one_that_has_just_ended_can_be_stopped(folder: Path, ask: Callable[[Child, float], None]) -> None:
+    """Where all processes of a service get a signal at once, it may have ended before it is asked to."""
+    ward = Ward(folder, "well", Limits(10, 60))
+    ward.until(State.RUNNING)
+    pid = ward.child.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not alive(pid))
+    ask(ward.child, time.monotonic())
+    ward.until(State.DONE, State.BACKOFF)
+    ward.child.stop(time.monotonic())

@@ -11,6 +11,7 @@ from supervisor_proc.restart_policy import (
     HEALTHY_S,
     KILLING_S,
     ON_ENTRY,
+    STOPPING_S,
     STUCK_S,
     Action,
     Event,
@@ -78,7 +79,7 @@ def test_what_is_not_in_the_table_changes_nothing(state: State, event: Event) ->
     [
         (State.STARTING, 20.0),
         (State.RUNNING, 3.0),
-        (State.STOPPING, TIMING.stopping_s),
+        (State.STOPPING, STOPPING_S),
         (State.ABORTING, ABORTING_S),
         (State.KILLING, KILLING_S),
         (State.STUCK, STUCK_S),

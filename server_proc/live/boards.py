@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server_proc.live.freshness import stale_after_s
+from server_proc.live.freshness import PLACEHOLDER_EVERY_S, stale_after_s
 from server_proc.live.snapshot import Snapshot
 from server_proc.live.viewer import ViewerFacts
 from shm_ring.board import BoardReader, BoardWriter
@@ -65,10 +65,10 @@ class Boards:
             dropped_too_big=self._rings.frames.dropped_too_big,
         )
 
-    def write_own(self, shown: int, now_s: float) -> None:
+    def write_own(self, offered: int, now_s: float) -> None:
         """Tell the supervisor once a second that this process lives: this loop and Waitress's have moved.
 
-        `shown` counts what viewers were shown, frames and placeholders.
+        `offered` counts the frames and placeholders that there were for viewers.
         """
         turns = self._main_loop_turns()
         if now_s < self._own_due_s or turns == self._turns_told:
@@ -78,7 +78,8 @@ class Boards:
         self._rings.own_board.write(
             {
                 "pid": os.getpid(),
-                "shown": shown,
+                "offered": offered,
+                "quiet_s": max(self.told.period_s, self.told.stale_after_s, PLACEHOLDER_EVERY_S),
                 "viewers": len(self.told.viewers),
                 "facts": ViewerFacts._fields,  # once, and not with each of a thousand viewers
                 "list": self.told.viewers,

@@ -11,7 +11,6 @@ import os
 import socket
 import stat
 import struct
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,6 @@ LEAST_SLOT_BYTES = 256 * 1024
 VIEWER_ON_BOARD_BYTES = 512
 """The most that the facts of a viewer take as JSON."""
 _BACKLOG = 1024
-_PID_BYTES = 10
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock of fcntl(2)."""
 _SIOCGIFADDR = 0x8915  # netdevice(7)
@@ -58,30 +56,45 @@ def lock_instance(instance: str) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise ServiceError(
-            f"cannot open the lock {path}: {error.strerror}; remove it, or make its folder"
-        ) from error
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
-        holder = os.pread(descriptor, _PID_BYTES, 0).decode().strip()
-        raise AlreadyRunningError(
-            f"instance {instance!r} is running already, as pid {holder}; stop that one "
-            f"(kill {holder}), or choose another --instance and --listen for this one"
-        ) from error
-    # one write of always the same width, so that nobody reads a part of it
-    os.pwrite(descriptor, str(os.getpid()).ljust(_PID_BYTES).encode(), 0)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        cure = "make room on its disk" if full else "remove it, or make its folder"
+        raise ServiceError(f"cannot open the lock {path}: {error.strerror}; {cure}") from error
+    while not _try_lock(descriptor):
+        holder = _holder(descriptor)
+        if holder is not None:
+            who = f"as pid {holder}; stop that one (kill {holder})"
+            raise AlreadyRunningError(
+                f"instance {instance!r} is running already, "
+                f"{who if holder else 'in another container; stop that one'}, "
+                "or choose another --instance and --listen for this one"
+            )
     return descriptor
 
 
 def pid_of_instance(instance: str) -> int | None:
     """Return the pid of the supervisor that holds an instance's lock, None where nobody does."""
-    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     try:
         with _lock_file(instance).open("rb") as lock:
-            kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(lock, fcntl.F_GETLK, asked))
+            return _holder(lock.fileno()) or None
     except FileNotFoundError:
         return None
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _holder(descriptor: int) -> int | None:
+    """Return the pid that holds the lock, None where nobody does; 0 is one of another pid namespace.
+
+    The kernel knows it from the first moment on, and needs no room on a disk for it.
+    """
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
     return None if kind == fcntl.F_UNLCK else int(pid)
 
 
@@ -96,9 +109,15 @@ def runtime_directory() -> Path:
         return Path(by_systemd)
     if os.getuid() == 0:
         return Path("/run")
-    own = Path(tempfile.gettempdir()) / f"ringcast-{os.getuid()}"
-    with contextlib.suppress(FileExistsError):
-        own.mkdir(mode=0o700)
+    # not tempfile.gettempdir(), which looks for another place while the disk is full
+    own = Path(os.environ.get("TMPDIR") or "/tmp") / f"ringcast-{os.getuid()}"  # noqa: S108  it is looked at
+    try:
+        with contextlib.suppress(FileExistsError):
+            own.mkdir(mode=0o700)
+    except OSError as error:
+        raise ServiceError(
+            f"cannot make {own}: {error.strerror}; make room on its disk, or name another folder in TMPDIR"
+        ) from error
     status = own.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise ServiceError(f"{own} is not a directory of this user; remove it")

@@ -73,7 +73,8 @@ def test_a_user_s_locks_are_in_one_place_whatever_session_a_start_comes_from() -
 
 
 def test_a_directory_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("os.getuid", lambda: 4711)
     (tmp_path / "ringcast-4711").symlink_to("/")
     with pytest.raises(ServiceError, match="is not a directory of this user; remove it"):

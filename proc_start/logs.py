@@ -12,6 +12,7 @@ import logging
 import logging.handlers
 import os
 import queue
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -64,6 +65,9 @@ def run_and_exit(main: Callable[[], int]) -> NoReturn:
         code = main()
     except SystemExit as asked:
         code = asked.code or os.EX_OK
+    except KeyboardInterrupt:  # it came before there was a handler for it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
     except BaseException:
         logging.getLogger(__name__).exception("this should not happen; please report it")
     flush_log()

@@ -9,17 +9,21 @@ client. Written against waitress 3.0.2.
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from waitress import create_server, wasyncore
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser
-from waitress.server import BaseWSGIServer
+from waitress.server import TcpWSGIServer
 from waitress.task import WSGITask
 
 from server_proc.live.ticket import Ticket
@@ -28,8 +32,17 @@ from server_proc.priority import step_back
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+_log = logging.getLogger(__name__)
+
 REQUEST_TIMEOUT_S = 10.0
 """A request that trickles in would hold its connection for ever otherwise."""
+_SHUT_S = 0.5
+"""How long the port is not looked at when nobody can be let in."""
+_NOTHING_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""What accept(2) says when whoever knocks can be neither let in nor sent away."""
+_CURE = "raise the limit of open files (ulimit -n), or lower --max-viewers"
+_IN_MEMORY_BYTES = 1 << 30
+"""Waitress would put larger answers into temporary files."""
 _TASK = "ringcast.task"
 _THREADS = "waitress-"
 
@@ -134,6 +147,45 @@ class Channel(HTTPChannel):
             raise ClientDisconnected
 
 
+class Door(TcpWSGIServer):
+    """The listening socket. For Waitress's main thread.
+
+    When there is no descriptor left for whoever knocks, it does not look for a moment: they wait in the
+    backlog, and the main loop would do nothing but try and fail.
+    """
+
+    channel_class = Channel
+    next_channel_cleanup: float
+    _shut_until_s = 0.0
+    _told = False
+
+    def accept(self) -> tuple[socket.socket, Any] | None:
+        """Let one in, if there is a descriptor for it."""
+        try:
+            came: tuple[socket.socket, Any] | None = super().accept()
+        except OSError as error:
+            if error.errno in _NOTHING_LEFT:
+                self._shut_until_s = time.monotonic() + _SHUT_S
+                if not self._told:
+                    self._told = True
+                    _log.warning("nobody new is let in for now: %s; %s", error.strerror, _CURE)
+            raise
+        self._told = False
+        return came
+
+    def readable(self) -> bool:
+        """Asked once per turn of the main loop, and Waitress's place to end idle connections.
+
+        It measures them by the wall clock, so one that was set back would spare them as long.
+        """
+        now_s = time.time()
+        if self.next_channel_cleanup > now_s + self.adj.cleanup_interval:
+            self.next_channel_cleanup = now_s
+            for channel in self.active_channels.values():
+                channel.last_activity = min(channel.last_activity, now_s)
+        return bool(super().readable()) and time.monotonic() >= self._shut_until_s
+
+
 def with_takeover(application: WSGIApplication) -> WSGIApplication:
     """Return an application that hands a connection over where `application` answers a ticket."""
 
@@ -142,6 +194,12 @@ def with_takeover(application: WSGIApplication) -> WSGIApplication:
         if isinstance(answer, Ticket):
             try:
                 environ[_TASK].hand_over(answer)
+            except OSError as error:
+                _log.warning("a viewer could not be taken over: %s; %s", error.strerror, _CURE)
+                sentence = f"No new viewer can be served now: {error.strerror}; try again soon.\n".encode()
+                headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(sentence)))]
+                start_response("503 Service Unavailable", [*headers, ("Retry-After", "5")], sys.exc_info())
+                return (sentence,)
             finally:
                 answer.close()
             return ()
@@ -158,9 +216,7 @@ class WebServer:
         """Counts up at least once a second while the main loop is alive."""
         self._stopping = False
         self._map: dict[int, Any] = {}
-        self._server = create_server(
-            with_takeover(application),
-            map=self._map,
+        settings = Adjustments(
             sockets=[listening],
             ident="ringcast",
             threads=1,  # none ever waits, and each that computes delays the fan-out
@@ -170,14 +226,20 @@ class WebServer:
             max_request_header_size=16 * 1024,
             max_request_body_size=64 * 1024,
             outbuf_high_watermark=64 * 1024,  # sent bytes stay in memory until it has passed
+            outbuf_overflow=_IN_MEMORY_BYTES,
             asyncore_use_poll=True,
             channel_timeout=10,  # idle connections keep others out, and Waitress allows them 120 s
             cleanup_interval=2,
             log_socket_errors=False,  # a phone that left the network is no error of ours
         )
-        for server in list(self._map.values()):
-            if isinstance(server, BaseWSGIServer):
-                server.channel_class = Channel
+        self._server = Door(
+            with_takeover(application),
+            map=self._map,
+            _sock=listening,
+            adj=settings,
+            sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
+            bind_socket=False,
+        )
 
     def run(self) -> None:
         """Serve until `stop`, behind the thread that serves viewers: requests can wait, and frames cannot."""

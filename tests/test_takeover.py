@@ -16,7 +16,7 @@ from waitress import channel, server, task
 from server_proc import takeover
 from server_proc.live.connection import Connection, Outcome
 from server_proc.live.ticket import Ticket
-from server_proc.takeover import Channel, Task, WebServer
+from server_proc.takeover import Channel, Door, Task, WebServer
 from tests.conditions import eventually
 from tests.fakes import FakeSeat
 
@@ -24,7 +24,7 @@ FILLER = b"x" * 100_000
 
 
 class App:
-    """`/stream` answers a ticket, `/large` 100 kB, anything else a word."""
+    """`/stream` answers a ticket, `/large` 100 kB, `/huge` 4 MB, anything else a word."""
 
     def __init__(self) -> None:
         self.viewers: list[Connection] = []
@@ -48,7 +48,7 @@ class App:
         if environ["PATH_INFO"] == "/head":
             start_response("200 OK", [("content-type", "multipart/x")])
             return []
-        body = FILLER if environ["PATH_INFO"] == "/large" else b"word"
+        body = {"/large": FILLER, "/huge": 40 * FILLER}.get(environ["PATH_INFO"], b"word")
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return [body]
 
@@ -144,6 +144,13 @@ def test_what_is_pipelined_after_a_stream_is_never_answered(app: App, port: int)
     assert read_to_the_end(client).endswith(b"Connection: close\r\n\r\n--frame\r\n")
 
 
+def test_a_large_picture_needs_no_disk(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waitress would put it into a temporary file, on a card that may be full."""
+    monkeypatch.setattr("tempfile.tempdir", "/proc/self/task")
+    client = ask(port, "GET /huge HTTP/1.1\r\nConnection: close")
+    assert read_to_the_end(client).endswith(b"\r\n\r\n" + 40 * FILLER)
+
+
 def test_a_head_request_gets_a_head_and_no_body(app: App, port: int) -> None:
     client = ask(port, "HEAD /head HTTP/1.1")
     came = read_to_the_end(client)
@@ -228,6 +235,10 @@ def test_a_ticket_that_cannot_be_handed_over_gives_its_place_back(app: App) -> N
         (task.Task.finish, "if not self.wrote_header:"),
         (task.Task.build_response_header, "if self.has_body:"),
         (server.BaseWSGIServer.handle_accept, "self.channel_class(self, conn, addr, self.adj, map="),
+        (server.BaseWSGIServer.handle_accept, "except OSError:"),
+        (server.BaseWSGIServer.readable, "self.next_channel_cleanup = now + self.adj.cleanup_interval"),
+        (server.BaseWSGIServer.maintenance, "channel.last_activity < cutoff"),
+        (server.create_server, "bind_socket=False,"),
     ],
 )  # fmt: skip
 def test_waitress_s_inside_is_as_the_take_over_knows_it(where: Callable[..., Any], what: str) -> None:
@@ -239,6 +250,9 @@ def test_what_is_overridden_exists_in_waitress() -> None:
     for name in ("received", "readable", "_flush_outbufs_below_high_watermark", "task_class"):
         assert name in vars(Channel)
         assert hasattr(channel.HTTPChannel, name)
+    for name in ("accept", "readable", "channel_class"):
+        assert name in vars(Door)
+        assert hasattr(server.TcpWSGIServer, name)
     for name in ("get_environment", "has_body"):
         assert name in vars(Task)
         assert hasattr(task.WSGITask, name)

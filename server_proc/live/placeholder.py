@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
+UNDRAWABLE = (OSError, ImportError, MemoryError)
+"""What drawing raises where there is no descriptor or no memory left for Pillow, which it loads first."""
 _DIMMED = 0.35
 _QUALITY = 80
 _EMPTY = (48, 48, 48)

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from server_proc.live.freshness import PLACEHOLDER_EVERY_S
 from server_proc.live.offer import Offer
 from server_proc.live.outage import headline, remedy
-from server_proc.live.placeholder import draw_placeholder
+from server_proc.live.placeholder import UNDRAWABLE, draw_placeholder
 from server_proc.priority import step_back
 from shm_ring.board import Reading
 from shm_ring.frame import Frame
+
+_log = logging.getLogger(__name__)
 
 
 class Placeholders:
@@ -29,6 +32,7 @@ class Placeholders:
         self._drawing: Future[bytes] | None = None
         self._last = before_any
         self._due_s = 0.0
+        self._told = False
         self.number = 0
         """How many there were."""
         self.current: Offer | None = None
@@ -50,7 +54,15 @@ class Placeholders:
         """Make what was drawn the current one; tell whether there was any."""
         if self._drawing is None or not self._drawing.done():
             return False
-        jpeg, self._drawing = self._drawing.result(), None
+        drawing, self._drawing = self._drawing, None
+        try:
+            jpeg = drawing.result()
+        except UNDRAWABLE as error:
+            if not self._told:
+                self._told = True
+                _log.error("no placeholder can be drawn, it is tried again each second: %s", error)
+            return False
+        self._told = False
         self.current = Offer(self._last._replace(jpeg=jpeg))
         self.number += 1
         return True

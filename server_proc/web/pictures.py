@@ -11,7 +11,7 @@ import falcon
 from server_proc.live.house import Refusal
 from server_proc.live.multipart import padded, unix_seconds
 from server_proc.live.outage import headline, remedy
-from server_proc.live.placeholder import draw_placeholder
+from server_proc.live.placeholder import UNDRAWABLE, draw_placeholder
 from server_proc.live.snapshot import Snapshot
 from server_proc.web.answers import NEVER_KEEP, refuse_viewer
 from server_proc.web.live import Live
@@ -83,7 +83,10 @@ class Picture:
             quiet_s = (now_ns - self._service.started_ns) / 1e9
         lines = [headline(quiet_s, had_frames=frame is not None), remedy(snapshot.supervisor, now_ns)]
         size = (frame.facts.width_px, frame.facts.height_px) if frame else self._service.expected_size
-        return padded(draw_placeholder(frame and frame.jpeg, size, tuple(line for line in lines if line)))
+        try:
+            return padded(draw_placeholder(frame and frame.jpeg, size, tuple(line for line in lines if line)))
+        except UNDRAWABLE:
+            return b""  # the head of the answer says why there is no live picture
 
 
 def _has(snapshot: Snapshot, after: int) -> bool:

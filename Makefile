@@ -1,14 +1,19 @@
-# Two commands are all: `make run` and `make test`; the others are for development. See README.md.
+# `make run` and `make test` are all; `make install` makes a service; the others are for development.
 PYTHON ?= python3
 ARGS ?=
 TESTS ?=
 INSTALLED := .venv/installed
 CLIENTS := .venv/clients/installed
 
-.PHONY: run test test-camera ring-campaign restart-campaign bench bench-ring bench-recovery lint .venv
+.PHONY: run install uninstall test test-camera ring-campaign restart-campaign bench bench-ring bench-recovery
+.PHONY: lint .venv
 
 run: $(INSTALLED)
 	@exec .venv/bin/python supervisor.py $(ARGS)
+
+# As a service that starts with the machine, as root; see README.md.
+install uninstall:
+	@PYTHON='$(PYTHON)' deploy/$@
 
 test: $(INSTALLED) $(CLIENTS)
 	@.venv/bin/python -m pytest $(TESTS)

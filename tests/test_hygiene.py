@@ -26,6 +26,7 @@ import pytest
 
 from shm_ring import layout
 from tests.conditions import eventually
+from tests.drilling import drill
 from tests.mjpeg import Audience
 from tests.running import CHECKOUT, Ringcast, alive, in_shared_memory, processes_of
 
@@ -364,13 +365,13 @@ def helpers_of(service: Ringcast) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGUSR2], ids=["killed", "hangs"])
-def test_a_helper_of_a_camera_ends_with_its_capture_process(number: signal.Signals) -> None:
+@pytest.mark.parametrize("fault", ["capture-kill", "camera-hang"])
+def test_a_helper_of_a_camera_ends_with_its_capture_process(fault: str) -> None:
     """It may hold the camera, and each further start would fail."""
-    with Ringcast("--camera=tests.helped_camera:HelpedCamera", "--drill=hang") as service:
+    with Ringcast("--camera=tests.helped_camera:HelpedCamera") as service:
         service.ready()
         [helper], capture = helpers_of(service), service.capture_pid()
-        os.kill(capture, number)
+        assert drill(service, fault).returncode == 0
         eventually(lambda: service.status()["supervisor"]["capture"]["pid"] not in (None, capture))
         assert not alive(helper)
         [following] = eventually(lambda: helpers_of(service))

@@ -69,8 +69,9 @@ def _in_small_dev_shm(folder: Path, *arguments: str) -> subprocess.CompletedProc
     """Start a service where /dev/shm has 1 MiB, stop it when it is ready, and count what is left there."""
     script = (
         f"mount -t tmpfs -o size={SMALL_BYTES} none /dev/shm\n"
-        '"$0" supervisor.py "$@" 2>&1 | while read -r line; do echo "$line"\n'
-        f'  case "$line" in *"capture is ready"*) kill -TERM $(cat {folder}/*.lock);; esac; done\n'
+        f'start() {{ echo $BASHPID >{folder}/pid; exec "$@"; }}\n'
+        'start "$0" supervisor.py "$@" 2>&1 | while read -r line; do echo "$line"\n'
+        f'  case "$line" in *"capture is ready"*) kill -TERM $(cat {folder}/pid);; esac; done\n'
         "code=${PIPESTATUS[0]}\n"
         'echo "left: $(ls /dev/shm | wc -l)" >&2\n'
         "exit $code\n"

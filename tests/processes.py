@@ -7,9 +7,15 @@ import re
 from pathlib import Path
 
 
-def descriptors(pid: int) -> int:
-    """Return how many descriptors are open."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+def descriptors_of(pid: int) -> dict[int, str]:
+    """Return what a process's descriptors lead to."""
+    found = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found[int(link.name)] = str(link.readlink())
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    return found
 
 
 def own_kib(pid: int) -> int:

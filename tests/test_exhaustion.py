@@ -23,6 +23,7 @@ import pytest
 from supervisor_proc.service import ServiceError, lock_instance
 from tests.conditions import eventually
 from tests.mjpeg import Audience
+from tests.processes import descriptors_of
 from tests.running import CHECKOUT, Ringcast, free_port, processes_of
 
 pytestmark = pytest.mark.process
@@ -137,7 +138,7 @@ def test_a_user_without_a_place_for_a_lock_is_told(monkeypatch: pytest.MonkeyPat
 
 def leave_descriptors(pid: int, count: int) -> tuple[int, int]:
     """Let a process open `count` more descriptors and no other; return its limit until now."""
-    taken = {int(link.name) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    taken = descriptors_of(pid)
     free = (number for number in itertools.count() if number not in taken)
     limit = next(itertools.islice(free, count, None))
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
@@ -146,7 +147,7 @@ def leave_descriptors(pid: int, count: int) -> tuple[int, int]:
 
 
 def open_sockets(pid: int) -> int:
-    return sum(str(link.readlink()).startswith("socket:") for link in Path(f"/proc/{pid}/fd").iterdir())
+    return sum(target.startswith("socket:") for target in descriptors_of(pid).values())
 
 
 def cpu_s(pid: int) -> float:

@@ -28,6 +28,7 @@ from shm_ring import layout
 from tests.conditions import eventually
 from tests.drilling import drill
 from tests.mjpeg import Audience
+from tests.processes import descriptors_of
 from tests.running import CHECKOUT, Ringcast, alive, in_shared_memory, processes_of
 
 pytestmark = pytest.mark.process
@@ -104,17 +105,6 @@ def test_as_process_1_it_stops_and_leaves_nothing() -> None:
         assert service.log.rstrip().endswith("stopped")
         assert processes_of(service) == []
         assert in_shared_memory(service.instance) == []
-
-
-def descriptors_of(pid: int) -> dict[int, str]:
-    """Return what a process's descriptors lead to."""
-    found = {}
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            found[int(link.name)] = str(link.readlink())
-        except FileNotFoundError:  # closed meanwhile
-            continue
-    return found
 
 
 def beyond_standard(pid: int) -> Counter[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conditions import eventually
 from tests.mjpeg import Audience, StreamViewer
-from tests.processes import descriptors, own_kib
+from tests.processes import descriptors_of, own_kib
 from tests.running import Ringcast, processes_of
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(1800)]
@@ -43,7 +43,10 @@ def held(service: Ringcast, server: int, capture: int) -> Held:
     told = os.statvfs("/dev/shm")
     shared_kib = (told.f_blocks - told.f_bfree) * told.f_frsize // 1024
     return Held(
-        tuple(map(descriptors, pids)), tuple(map(own_kib, pids)), shared_kib, len(processes_of(service))
+        tuple(len(descriptors_of(pid)) for pid in pids),
+        tuple(map(own_kib, pids)),
+        shared_kib,
+        len(processes_of(service)),
     )
 
 

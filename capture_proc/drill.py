@@ -50,6 +50,8 @@ class DrillCamera:
         kind = ordered_drill(self._file).removeprefix("camera-").removesuffix(AT_EACH_START)
         if kind in OF_CAMERAS:
             self._kind = kind
+            if kind == "ignore-sigterm":
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
             self.name = f"{self._camera.name} (drill: {kind})"
             _log.warning("drill: %s begins after %d pictures", kind, self._pictures)
             flush_log()
@@ -82,8 +84,6 @@ class DrillCamera:
         if kind == "hang":  # as a sensor that stalls: no picture comes any more
             time.sleep(timeout_s)
             return None
-        if kind == "ignore-sigterm":
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if kind == "slow":
             time.sleep(min(timeout_s, 5 * self.period_s))
         picture = self._count(self._camera.next_picture(timeout_s))

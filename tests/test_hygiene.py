@@ -276,9 +276,9 @@ class PlainViewer:
             http.client.parse_headers(stream)  # the status line goes by as one
             while stream.readline().startswith(b"--"):
                 head = http.client.parse_headers(stream)
-                if not head["Content-Length"]:
-                    return  # it was closed in the middle of a head
-                stream.read(int(head["Content-Length"]) + len(b"\r\n"))
+                length = int(head["Content-Length"] or 0) + len(b"\r\n")
+                if len(stream.read(length)) < length:
+                    return  # it was closed in the middle of a part
                 sequence, freshness = int(head["X-Sequence"]), head["X-Freshness"]
                 self.parts.append(Part(time.monotonic(), sequence, freshness, float(head["X-Timestamp"])))
 

@@ -71,7 +71,7 @@ def test_the_settings_that_are_installed_change_nothing_and_those_shown_are_righ
     installed = DEPLOY / "ringcast.toml"
     shown = tmp_path / "shown.toml"
     shown.write_text(re.sub(r"^# (?=[a-z-]+ = )", "", installed.read_text(), flags=re.MULTILINE))
-    for file, changed in ((installed, {"config", "print-config"}), (shown, {"camera", "max-viewers"})):
+    for file, changed in ((installed, set()), (shown, {"camera", "max-viewers"})):
         printed = _run(sys.executable, "supervisor.py", "--config", file, "--print-config")
         assert printed.returncode == os.EX_OK, printed.stderr
         given = {line.split(" = ")[0] for line in printed.stdout.splitlines() if "# default" not in line}

@@ -91,7 +91,7 @@ def of_frozen_disk(disk: Disk) -> Recovery:
 
 def _placeholder(found: list[Recovery]) -> str:
     after_s = [one.placeholder_after_s for one in found if one.placeholder_after_s is not None]
-    return f"{max(after_s):.2f} s" if after_s else "none was needed"
+    return f"{max(after_s):.2f} s" if after_s else "none"
 
 
 if __name__ == "__main__":

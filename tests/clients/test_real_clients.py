@@ -101,7 +101,10 @@ def _watch(service: Ringcast, audience: Audience, orders: Orders, folder: Path) 
 
     try:
         all_show(list(clients.values()))
-        before, came_before = service.status(), service.log.count(" came from ")
+        before = eventually(
+            lambda: _with_viewers(service, len(clients) + 1), what="all viewers in the status"
+        )
+        came_before = service.log.count(" came from ")
         first = newest()
         eventually(lambda: newest() >= first + LIVE_S * FPS, 2 * LIVE_S)
         orders.hang(for_s=STALL_S)
@@ -126,6 +129,12 @@ def _watch(service: Ringcast, audience: Audience, orders: Orders, folder: Path) 
         after,
         (came_before, came_after),
     )
+
+
+def _with_viewers(service: Ringcast, number: int) -> dict[str, Any]:
+    """Return the status if it lists so many viewers by now, and nothing else: it is a second late."""
+    status = service.status()
+    return status if len(status["viewers"]["list"]) == number else {}
 
 
 def shares(watched: Watched, name: str) -> tuple[float, float]:

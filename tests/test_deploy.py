@@ -23,6 +23,8 @@ from tests.booted import Machine
 from tests.conditions import eventually
 from tests.running import CHECKOUT, environment, free_port
 
+pytestmark = pytest.mark.process
+
 DEPLOY = CHECKOUT / "deploy"
 README = (CHECKOUT / "README.md").read_text()
 SETTINGS = "/etc/ringcast.toml"

@@ -37,7 +37,7 @@ class Folder:
     def run(self, cameras: Path, *command: str) -> subprocess.CompletedProcess[str]:
         """Run `command` inside to its end."""
         return subprocess.run(
-            self.command(cameras, *command), capture_output=True, text=True, check=False, timeout=120
+            self.command(cameras, *command), capture_output=True, text=True, check=False, timeout=270
         )
 
 

@@ -7,11 +7,16 @@ socket, the doorbell. When it dies, its children die with it and nothing is left
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Ctrl-C during the imports: Python loses a KeyboardInterrupt that is raised in a callback there
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import logging
 import os
 import secrets
 import select
-import signal
 import sys
 import time
 from collections.abc import Sequence

@@ -29,7 +29,7 @@ from tests.conditions import eventually
 from tests.drilling import drill
 from tests.mjpeg import Audience
 from tests.processes import descriptors_of
-from tests.running import CHECKOUT, Ringcast, alive, in_shared_memory, processes_of
+from tests.running import CHECKOUT, Ringcast, alive, environment, in_shared_memory, processes_of
 
 pytestmark = pytest.mark.process
 
@@ -170,6 +170,7 @@ def test_each_ring_has_the_one_writer_that_it_is_meant_for() -> None:
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 OTHERS = (signal.SIGUSR1, signal.SIGUSR2)
 STARTS = 4
+LOST = "Exception ignored in"
 
 
 def has_handler(pid: int, number: int) -> bool:
@@ -189,6 +190,12 @@ def signalled(number: signal.Signals, moment_s: float) -> int:
             eventually(lambda: service.process.poll() is not None or "is ready" in service.log)
             assert service.process.poll() is None or not had_handler
             service.process.send_signal(signal.SIGTERM)
+        if number == signal.SIGINT:
+            eventually(
+                lambda: service.process.poll() is not None or re.search(f"stopping|{LOST}", service.log)
+            )
+            if LOST in service.log:  # while Python loaded itself; a person presses again
+                service.process.send_signal(number)
         code = service.wait(8)
         if number == signal.SIGINT and "Failed to import the site module" in service.log:
             code = -number  # that is how Python ends while it loads itself
@@ -211,6 +218,28 @@ def test_a_signal_at_any_moment_of_the_start_leaves_nothing(number: signal.Signa
         code = signalled(number, moment_s)
         assert code in (0, -number), f"{number.name} after {moment_s:.2f} s"
         print(f"{number.name} after {moment_s:.2f} s: exit {code}")
+
+
+def test_ctrl_c_in_a_callback_of_an_import_is_not_lost(tmp_path: Path) -> None:
+    """Python only prints what is raised there: a KeyboardInterrupt would be forgotten."""
+    (tmp_path / "sitecustomize.py").write_text("""
+import signal, sys
+
+class OnTheWay:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+class Finder:
+    def find_spec(name, *_):
+        if name == "capture_proc":
+            OnTheWay()
+
+sys.meta_path.insert(0, Finder)
+""")
+    command = ["env", "--default-signal=INT", sys.executable, "supervisor.py", "--print-config"]
+    env = environment(PYTHONPATH=str(tmp_path))
+    ended = subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, timeout=20, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_ctrl_c_before_there_is_a_handler_is_not_told_as_a_fault() -> None:

@@ -30,8 +30,8 @@ from shm_ring.frame import Frame, FrameFacts
 _log = logging.getLogger(__name__)
 
 _LOOK_S, _LOOK_SLACK_S = 0.2, 0.05
-"""How often boards are read and the ring is looked at unasked; so much later if a frame comes then, for
-waking up costs more than looking."""
+"""How often boards are read and the ring is looked at unasked, and once when the newest frame grows stale;
+so much later if a frame comes then, for waking up costs more than looking."""
 _FINISH_S = 0.5
 """How long a stop waits for viewers to take the rest of their part."""
 _EDGES = select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
@@ -279,7 +279,8 @@ class FanOut:
             waiting.end()
 
     def _look(self, now_s: float) -> None:
-        self._look_due_s = now_s + _LOOK_S
+        stale_in_s = self._boards.told.stale_after_s - self._quiet_s(now_s)
+        self._look_due_s = now_s + (min(stale_in_s, _LOOK_S) if stale_in_s > 0 else _LOOK_S)
         self._boards.look(lambda: self._facts(now_s), now_s)
         self._show_newest(now_s)  # in case a writer died between its publish and its ringing
         if self._viewers and self._is_stale(now_s):

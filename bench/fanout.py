@@ -135,15 +135,21 @@ def memory(bench: Bench) -> Iterator[Row]:
 
 
 def latency(bench: Bench) -> Iterator[Row]:
-    """From the publish to a frame's last byte at a viewer."""
+    """From the publish to a frame's last byte at a viewer, with the floor's beside it."""
     for viewers, figure, most_ms in ((10, "p50", 1.0), (1000, "p99", 20.0)):
-        with bench.serve("Ringcast") as load:
-            took_ms = statistics.median(load(viewers).told["latency_ms"][figure] for _ in range(bench.runs))
+        pairs = []
+        for _ in range(bench.runs):
+            took_ms = []
+            for way in ("Ringcast", "floor"):
+                with bench.serve(way) as load:
+                    took_ms.append(load(viewers).told["latency_ms"][figure])
+            pairs.append(took_ms)
+        ours_ms, least_ms = (statistics.median(column) for column in zip(*pairs, strict=True))
         yield Row(
             f"publish → last byte at the viewer, {figure} at {viewers} viewers",
             f"≤ {most_ms:g} ms",
-            f"{took_ms:.2f} ms (median of {bench.runs})",
-            took_ms <= most_ms,
+            f"{ours_ms:.2f} ms; the floor: {least_ms:.2f} ms (medians of {bench.runs})",
+            ours_ms <= most_ms,
         )
 
 

@@ -38,7 +38,7 @@ bench: .venv/for-benchmarks
 bench-ring: .venv/for-benchmarks
 	@.venv/bin/python -m bench.ring $(ARGS)
 
-# Every fault ten times, for ten minutes, as root; rewrites docs/reliability.md.
+# Every fault ten times, for twelve minutes, as root; rewrites docs/reliability.md.
 bench-recovery: $(INSTALLED)
 	@.venv/bin/python -m bench.recovery $(ARGS)
 

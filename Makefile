@@ -26,7 +26,7 @@ test-camera: $(INSTALLED)
 ring-campaign: $(INSTALLED)
 	@RING_CAMPAIGN=long .venv/bin/python -m pytest -s --timeout=3600 $(or $(TESTS),tests/ring_faults)
 
-# The capture process killed a thousand times, for eight minutes.
+# The capture process killed a thousand times, for seven minutes.
 restart-campaign: $(INSTALLED)
 	@RESTARTS=1000 .venv/bin/python -m pytest tests/test_many_restarts.py
 

@@ -320,7 +320,8 @@ def main() -> int:
         )
         print(servers)
         draw(found)
-        rewrite("fan-out", f"{machine()}. `sudo make bench ARGS='--runs {bench.runs}'`:\n\n{targets}\n\n{servers}")
+        told = f"{machine()}. `sudo make bench ARGS='--runs {bench.runs}'`:"
+        rewrite("fan-out", f"{told}\n\n{targets}\n\n{servers}")
     return int(not all(row.reached for row in rows))
 
 

@@ -11,7 +11,6 @@ from server_proc.live.freshness import PLACEHOLDER_EVERY_S
 from server_proc.live.offer import Offer
 from server_proc.live.outage import headline, remedy
 from server_proc.live.placeholder import UNDRAWABLE, draw_placeholder
-from server_proc.priority import step_back
 from shm_ring.board import Reading
 from shm_ring.frame import Frame
 
@@ -28,7 +27,7 @@ class Placeholders:
         """
         self._before_any = before_any
         self._drawn = drawn
-        self._painter = ThreadPoolExecutor(1, "placeholder", initializer=step_back)
+        self._painter = ThreadPoolExecutor(1, "placeholder")
         self._drawing: Future[bytes] | None = None
         self._last = before_any
         self._due_s = 0.0

@@ -197,8 +197,8 @@ def signalled(number: signal.Signals, moment_s: float) -> int:
             if LOST in service.log:  # while Python loaded itself; a person presses again
                 service.process.send_signal(number)
         code = service.wait(8)
-        if number == signal.SIGINT and "Failed to import the site module" in service.log:
-            code = -number  # that is how Python ends while it loads itself
+        if number == signal.SIGINT and code == 1 and "supervisor" not in service.log:
+            code = -number  # that is how Python ends while it loads itself, with a message or without
         assert "this should not happen" not in service.log
         eventually(lambda: not processes_of(service), 2, "the end of all its processes")
         eventually(lambda: not in_shared_memory(service.instance), 2, "the end of its shared memory")

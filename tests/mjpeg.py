@@ -8,9 +8,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +23,8 @@ class Seen:
     digest: bytes
 
 
-class HasSequence(Protocol):
-    """A part, as far as this file counts it."""
-
-    @property
-    def sequence(self) -> int: ...
-
-
-def share_of_all(frames: Sequence[HasSequence]) -> float:
+def share_of_all(sequences: list[int]) -> float:
     """Return the share that was seen, 0 to 1, of all frames from the first to the last of these."""
-    sequences = [seen.sequence for seen in frames]
     assert sequences == sorted(set(sequences)), "a frame was shown twice, or after a newer one"
     return len(sequences) / (sequences[-1] - sequences[0] + 1)
 

@@ -30,7 +30,7 @@ VLC_BEHIND_S = 1.4
 """VLC keeps a second of what it got (its option `network-caching`), from whatever server."""
 SPOILT_BY_ITSELF = {"mjpeg-consumer": 0.01}
 """It looks for one SOI, one EOI and one length in each chunk that it is given (lib/mjpeg-consumer.js, 2.0.0).
-Where it is late and a chunk ends amidst one of them, it hands on a torn picture, from whatever server."""
+Where a chunk ends amidst the digits of a length, it hands on a torn picture, from whatever server."""
 
 Start: TypeAlias = Callable[[str, Path], Client]
 READERS: dict[str, Start] = {

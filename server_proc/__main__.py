@@ -16,11 +16,11 @@ from proc_start.drills import SERVER_LOOP, ordered_drill
 from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
+from server_proc.live.admission import Admission
 from server_proc.live.boards import Rings
 from server_proc.live.fanout import FanOut
-from server_proc.live.house import House
 from server_proc.options import ServerDescriptors, ServerOptions
-from server_proc.takeover import WebServer
+from server_proc.takeover.web_server import WebServer
 from server_proc.web.app import create_app
 from server_proc.web.status import ServiceFacts
 from shm_ring.board import BoardReader, BoardWriter
@@ -90,7 +90,7 @@ def _serve(options: ServerOptions, given: ServerDescriptors) -> None:
     width, height = map(int, given.expected_size.split("x"))
     fan_out = FanOut(
         _rings(given),
-        House(most=options.max_viewers, most_per_address=options.max_viewers_per_address),
+        Admission(most=options.max_viewers, most_per_address=options.max_viewers_per_address),
         main_loop_turns=lambda: web.turns,
         stale_after_s=options.stale_after,
         expected_size=(width, height),

@@ -16,7 +16,7 @@ import numpy as np
 
 from capture_proc.camera import NoCameraError, Picture, Pixels
 from capture_proc.jpeg import to_jpeg
-from server_proc.live.house import House, Seat
+from server_proc.live.admission import Admission, Seat
 from shm_ring.errors import TooBigError
 
 
@@ -274,7 +274,7 @@ class FakeSeat(Seat):
     """A place that tells when it is given back."""
 
     def __init__(self, give_back: Callable[[], None] = lambda: None) -> None:
-        super().__init__(House(most=1, most_per_address=1), "a", "", in_place_of_the_quietest=False)
+        super().__init__(Admission(most=1, most_per_address=1), "a", "", in_place_of_the_quietest=False)
         self._give_back = give_back
 
     def leave(self) -> None:

@@ -10,9 +10,9 @@ import falcon.testing
 import pytest
 import simplejpeg
 
-from server_proc.live.house import Refusal
+from server_proc.live.admission import Refusal
 from server_proc.live.offer import PartForm
-from server_proc.live.snapshot import Snapshot
+from server_proc.live.outlook import Outlook
 from server_proc.live.ticket import Ticket
 from server_proc.live.viewer import ViewerFacts, Wishes
 from server_proc.live.waiting import Respond
@@ -30,7 +30,7 @@ class FakeLive:
     """A snapshot that the test sets, and places that it counts."""
 
     def __init__(self) -> None:
-        self.snapshot = Snapshot()
+        self.outlook = Outlook()
         self.places = 1
         self.refusal = Refusal.HOUSE_FULL
         self.asked: list[Wishes] = []
@@ -63,7 +63,7 @@ class FakeLive:
             "next_start_ns": None,
             "since_ns": 0,
         }
-        self.snapshot = Snapshot(frame=frame, supervisor=Reading({"capture": camera}, time.monotonic_ns()))
+        self.outlook = Outlook(frame=frame, supervisor=Reading({"capture": camera}, time.monotonic_ns()))
         return frame
 
 
@@ -297,7 +297,7 @@ def test_status_tells_everything_as_json(live: FakeLive, client: falcon.testing.
     frame = live.show(age_s=0.2)
     now_ns = time.monotonic_ns()
     viewer = ViewerFacts(3, "10.0.0.9", "curl", "car", 1.7e9, 12.5, 250, 4, 99, 20.0, 0, "live", 0.1)
-    live.snapshot = Snapshot(
+    live.outlook = Outlook(
         frame=frame,
         viewers=(viewer,),
         capture=Reading({"name": "fake", "dropped": {"unusable": 2}}, now_ns - 4 * 10**9),
@@ -332,7 +332,7 @@ def test_status_tells_everything_as_json(live: FakeLive, client: falcon.testing.
         "next_start_in_s": pytest.approx(3.0, abs=0.5),
         "for_s": pytest.approx(5.0, abs=0.5),
     }
-    assert client.simulate_get("/status").json["dropped"] == told["dropped"], "a snapshot is not changed"
+    assert client.simulate_get("/status").json["dropped"] == told["dropped"], "what is known is not changed"
 
 
 def test_the_page_shows_the_picture_and_the_urls(client: falcon.testing.TestClient) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import simplejpeg
 
+from server_proc.live.admission import Admission, Refusal
 from server_proc.live.boards import Rings
 from server_proc.live.fanout import FanOut
-from server_proc.live.house import House, Refusal
 from server_proc.live.offer import PartForm
 from server_proc.live.ticket import Ticket
 from server_proc.live.viewer import Wishes
@@ -58,7 +58,7 @@ class Rig:
                 BoardReader(RingReader(Segment(supervisor))),
                 BoardWriter(RingWriter(Segment(server))),
             ),
-            House(most=max_viewers, most_per_address=max_per_address),
+            Admission(most=max_viewers, most_per_address=max_per_address),
             expected_size=(320, 240),
             main_loop_turns=lambda: self.turns,
         )
@@ -191,15 +191,15 @@ def test_the_snapshot_tells_all_that_others_may_know(rig: Rig) -> None:
     rig.capture.write({"period_s": 0.1, "camera": "fake"})
     rig.publish()
     viewer = rig.watch()
-    eventually(lambda: viewer.frames and rig.fan_out.snapshot.viewers)
-    eventually(lambda: rig.fan_out.snapshot.viewers[0].frames == 1)
-    snapshot = rig.fan_out.snapshot
-    assert snapshot.frame is not None
-    assert snapshot.frame.jpeg == JPEG
-    assert snapshot.period_s == 0.1
-    assert snapshot.capture is not None
-    assert snapshot.capture.status["camera"] == "fake"
-    assert (snapshot.viewers[0].id, snapshot.viewers[0].skipped) == (1, 0)
+    eventually(lambda: viewer.frames and rig.fan_out.outlook.viewers)
+    eventually(lambda: rig.fan_out.outlook.viewers[0].frames == 1)
+    outlook = rig.fan_out.outlook
+    assert outlook.frame is not None
+    assert outlook.frame.jpeg == JPEG
+    assert outlook.period_s == 0.1
+    assert outlook.capture is not None
+    assert outlook.capture.status["camera"] == "fake"
+    assert (outlook.viewers[0].id, outlook.viewers[0].skipped) == (1, 0)
 
 
 def test_the_board_moves_only_while_waitress_moves_too(rig: Rig) -> None:
@@ -207,8 +207,8 @@ def test_the_board_moves_only_while_waitress_moves_too(rig: Rig) -> None:
     for writes in (1, 2):
         rig.turns += 1
         eventually(lambda writes=writes: rig.server_board.writes == writes)  # type: ignore[misc]
-    looks = rig.fan_out.snapshot
-    eventually(lambda: rig.fan_out.snapshot is not looks, what="the fan-out's next look")
+    looks = rig.fan_out.outlook
+    eventually(lambda: rig.fan_out.outlook is not looks, what="the fan-out's next look")
     assert rig.server_board.writes == 2
 
 
@@ -267,14 +267,14 @@ def test_where_an_address_is_full_its_quietest_viewer_makes_room(
 
     def is_quiet() -> bool:
         rig.publish(jpeg=large)
-        return any(one.quiet_s > 5 for one in rig.fan_out.snapshot.viewers)
+        return any(one.quiet_s > 5 for one in rig.fan_out.outlook.viewers)
 
     eventually(is_quiet, 20, "a viewer that takes nothing")
     newcomer = rig.watch()
     eventually(lambda: "took nothing and gave its place to another of its address" in caplog.text)
     rig.publish()
     eventually(lambda: newcomer.frames and viewer.frames)
-    eventually(lambda: [one.id for one in rig.fan_out.snapshot.viewers] == [2, 3])
+    eventually(lambda: [one.id for one in rig.fan_out.outlook.viewers] == [2, 3])
     assert not zombie.ended
     rig.end()
 
@@ -299,8 +299,8 @@ def test_facts_of_viewers_stand_on_the_board_too(rig: Rig) -> None:
 def test_whoever_waits_for_a_frame_gets_it_and_nothing_else(rig: Rig) -> None:
     rig.publish()
     client = rig.wait_for_a_frame(after=1)
-    looks = rig.fan_out.snapshot
-    eventually(lambda: rig.fan_out.snapshot is not looks, what="the fan-out's next look")
+    looks = rig.fan_out.outlook
+    eventually(lambda: rig.fan_out.outlook is not looks, what="the fan-out's next look")
     assert client.recv(100) == b"unsent"
     client.settimeout(0.1)
     with pytest.raises(TimeoutError):
@@ -346,11 +346,11 @@ def test_a_client_that_half_closes_is_served_on(rig: Rig) -> None:
 def test_who_left_while_the_camera_is_away_is_forgotten(rig: Rig) -> None:
     """Nothing is sent then, so nothing fails; the house would fill with viewers that are gone."""
     viewers = [rig.watch() for _ in range(4)]
-    eventually(lambda: len(rig.fan_out.snapshot.viewers) == 4)
+    eventually(lambda: len(rig.fan_out.outlook.viewers) == 4)
     for viewer in viewers:
         viewer.connection.shutdown(socket.SHUT_RDWR)
         viewer.connection.close()
-    eventually(lambda: rig.fan_out.snapshot.viewers == (), 30, "the end of all viewers")
+    eventually(lambda: rig.fan_out.outlook.viewers == (), 30, "the end of all viewers")
     assert isinstance(rig.fan_out.admit(SOMEBODY), Ticket)
 
 

@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from waitress import channel, server, task
 
-from server_proc import takeover
 from server_proc.live.connection import Connection, Outcome
 from server_proc.live.ticket import Ticket
-from server_proc.takeover import Channel, Door, Task, WebServer
+from server_proc.takeover import channel as our_channel
+from server_proc.takeover.channel import Channel
+from server_proc.takeover.door import Door
+from server_proc.takeover.task import Task, with_takeover
+from server_proc.takeover.web_server import WebServer
 from tests.conditions import eventually
 from tests.fakes import FakeSeat
 
@@ -166,7 +169,7 @@ def test_ordinary_answers_stay_waitress_s(app: App, port: int) -> None:
 
 def test_a_request_that_trickles_in_is_cut_off(app: App, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Waitress waits for the rest of a head for ever as long as a byte comes now and then."""
-    monkeypatch.setattr(takeover, "REQUEST_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(our_channel, "REQUEST_TIMEOUT_S", 0.3)
     clients = [ask(port) for _ in range(2)]
     clients[1].sendall(b"GET /word HT")
     assert [read_to_the_end(client) for client in clients] == [b"", b""]
@@ -176,7 +179,7 @@ def test_a_request_that_trickles_in_is_cut_off(app: App, port: int, monkeypatch:
 def test_a_connection_that_asked_is_kept_for_the_next_request(
     app: App, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(takeover, "REQUEST_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(our_channel, "REQUEST_TIMEOUT_S", 0.3)
     idle, client = ask(port), ask(port, "GET /word HTTP/1.1")
     assert b"200 OK" in client.recv(1000)
     assert read_to_the_end(idle) == b"", "its time is over, and so would be the other's"
@@ -217,7 +220,7 @@ def test_a_ticket_that_cannot_be_handed_over_gives_its_place_back(app: App) -> N
             raise channel.ClientDisconnected
 
     with pytest.raises(channel.ClientDisconnected):
-        takeover.with_takeover(broken)({"ringcast.task": Gone()}, lambda *_: lambda _: None)
+        with_takeover(broken)({"ringcast.task": Gone()}, lambda *_: lambda _: None)
     assert app.given_back == 1
 
 

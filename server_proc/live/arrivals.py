@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from functools import partial
 
-from server_proc.live.house import House, Refusal, Seat
+from server_proc.live.admission import Admission, Refusal, Seat
 from server_proc.live.multipart import ADVANCED_DELIMITER, DELIMITER
 from server_proc.live.offer import PartForm
 from server_proc.live.ticket import Ticket
@@ -20,20 +20,20 @@ from shm_ring.doorbell import Doorbell
 class Arrivals:
     """Gives out tickets, to any thread, and hands over who came with one, to the fan-out's thread."""
 
-    def __init__(self, house: House, wake: Doorbell) -> None:
+    def __init__(self, admission: Admission, wake: Doorbell) -> None:
         """`wake` is rung when somebody has come."""
-        self._house = house
+        self._admission = admission
         self._wake = wake
         self._came: deque[Viewer | Waiting] = deque()
 
     def admit(self, wishes: Wishes, quiet_s: float) -> Ticket | Refusal:
         """Reserve a place for a viewer; the quietest of its address has been sent nothing for `quiet_s`."""
-        seat = self._house.enter(wishes.address, wishes.key, quiet_s)
+        seat = self._admission.enter(wishes.address, wishes.key, quiet_s)
         return seat if isinstance(seat, Refusal) else Ticket(seat, partial(self._take_viewer, seat, wishes))
 
     def admit_waiting(self, wishes: Wishes, quiet_s: float, after: int, respond: Respond) -> Ticket | Refusal:
         """Reserve a place for a client that waits for a frame with a sequence above `after`."""
-        seat = self._house.enter(wishes.address, wishes.key, quiet_s)
+        seat = self._admission.enter(wishes.address, wishes.key, quiet_s)
         if isinstance(seat, Refusal):
             return seat
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server_proc.live.freshness import PLACEHOLDER_EVERY_S, stale_after_s
-from server_proc.live.snapshot import Snapshot
+from server_proc.live.outlook import Outlook
 from server_proc.live.viewer import ViewerFacts
 from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.doorbell import Doorbell
@@ -38,7 +38,7 @@ class Boards:
         self._asked_stale_after_s = stale_after_s
         self._facts_due_s = self._own_due_s = 0.0
         self._turns_told = 0
-        self.told = Snapshot()
+        self.told = Outlook()
         """All that is known but the frame; replaced, and never changed."""
 
     def viewers_changed(self) -> None:
@@ -55,7 +55,7 @@ class Boards:
         if facts_due:
             self._facts_due_s = now_s + _FACTS_S
         period_s = capture.status["period_s"] if capture else told.period_s
-        self.told = Snapshot(
+        self.told = Outlook(
             period_s=period_s,
             stale_after_s=stale_after_s(period_s, self._asked_stale_after_s),
             viewers=viewers() if facts_due else told.viewers,

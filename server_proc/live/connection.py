@@ -11,7 +11,7 @@ import socket
 import struct
 from enum import Enum
 
-from server_proc.live.house import Seat
+from server_proc.live.admission import Seat
 from server_proc.live.patience import SILENT_S, Standing
 
 _NOT_SENT_LOW_BYTES = 4096

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The fan-out: one thread and one epoll serve all viewers, one send per viewer and frame.
 
-Its thread alone touches the rings. What others may know stands in an immutable snapshot.
+Its thread alone touches the rings. What others may know stands in an immutable outlook.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from server_proc.live import patience
+from server_proc.live.admission import QUIET_S, Admission, Refusal
 from server_proc.live.arrivals import Arrivals
 from server_proc.live.boards import Boards, Rings
 from server_proc.live.connection import BUSY, EARLY, GONE, SENT, Outcome
 from server_proc.live.freshness import Freshness, due, repeat_after_s
-from server_proc.live.house import QUIET_S, House, Refusal
 from server_proc.live.offer import Offer
+from server_proc.live.outlook import Outlook
 from server_proc.live.placeholders import Placeholders
-from server_proc.live.snapshot import Snapshot
 from server_proc.live.ticket import Ticket
 from server_proc.live.viewer import Viewer, ViewerFacts, Wishes
 from server_proc.live.waiting import Respond, Waiting
@@ -41,21 +41,21 @@ _ENDED = select.EPOLLERR | select.EPOLLHUP
 class FanOut:
     """All viewers and the newest frame.
 
-    `run` is its thread's whole life; `admit`, `admit_waiting`, `snapshot` and `stop` may be used from any
+    `run` is its thread's whole life; `admit`, `admit_waiting`, `outlook` and `stop` may be used from any
     thread.
     """
 
     def __init__(
         self,
         rings: Rings,
-        house: House,
+        admission: Admission,
         *,
         main_loop_turns: Callable[[], int],
         stale_after_s: float | None = None,
         expected_size: tuple[int, int] = (640, 480),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the rings and the house.
+        """Take the rings and the admission.
 
         `main_loop_turns` counts up while Waitress's main loop is alive; `stale_after_s` is the age from
         which a frame is not shown as live, None for what follows from the frame period; `expected_size`
@@ -69,7 +69,7 @@ class FanOut:
         # each ring is an edge, so nobody needs to quiet the bell
         self._epoll.register(self._wake_fd, select.EPOLLIN | select.EPOLLET)
         self._epoll.register(self._doorbell_fd, select.EPOLLIN | select.EPOLLET)
-        self._arrivals = Arrivals(house, self._wake)
+        self._arrivals = Arrivals(admission, self._wake)
         self._boards = Boards(rings, main_loop_turns, stale_after_s)
         self._began_s = clock()
         facts = FrameFacts(round(self._began_s * 1e9), time.time_ns(), *expected_size)
@@ -97,7 +97,7 @@ class FanOut:
         return self._arrivals.admit_waiting(wishes, self._quietest_s(wishes.address), after, respond)
 
     @property
-    def snapshot(self) -> Snapshot:
+    def outlook(self) -> Outlook:
         """All that others may know, as it was at one moment."""
         newest = self._newest
         return replace(self._boards.told, frame=newest.frame if newest else None)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 
-from server_proc.live.house import Seat
+from server_proc.live.admission import Seat
 
 Take = Callable[[socket.socket, bytes, bytes], None]
 """Gets a connection, what earlier answers on it left unsent, and the head of this one."""

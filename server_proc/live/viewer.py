@@ -11,9 +11,9 @@ import socket
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from server_proc.live.admission import Seat
 from server_proc.live.connection import EARLY, SENT, Connection, Outcome
 from server_proc.live.freshness import Freshness
-from server_proc.live.house import Seat
 from server_proc.live.offer import Offer, PartForm
 
 _PLAIN, _LIVE = PartForm.PLAIN, Freshness.LIVE  # looked up once and not per frame and viewer

@@ -6,8 +6,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
+from server_proc.live.admission import Seat
 from server_proc.live.connection import SENT, Connection, Outcome
-from server_proc.live.house import Seat
 from shm_ring.frame import Frame
 
 MOST_WAIT_S = 5.0

@@ -8,7 +8,7 @@ import logging
 
 import falcon
 
-from server_proc.live.house import Refusal
+from server_proc.live.admission import Refusal
 from server_proc.web.status import ServiceFacts
 
 _log = logging.getLogger(__name__)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The routes. A request is answered at once from the snapshot, or gets a ticket for the fan-out."""
+"""The routes. A request is answered at once from the outlook, or gets a ticket for the fan-out."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import time
 
 import falcon
 
-from server_proc.live.house import Refusal
+from server_proc.live.admission import Refusal
 from server_proc.live.multipart import CONTENT_TYPE
 from server_proc.web.answers import never_keep, refuse_viewer, say, tell_error
-from server_proc.web.live import Live
-from server_proc.web.pictures import Picture
+from server_proc.web.feeds import Feeds
+from server_proc.web.one_frame import OneFrame
 from server_proc.web.status import ServiceFacts, status, status_text, why_not_ready
 from server_proc.web.wishes import wishes_of
 
@@ -27,12 +27,12 @@ _STATUS_NS = 20_000_000
 """How old what `/status` says may be."""
 
 
-def create_app(live: Live, service: ServiceFacts) -> falcon.App[falcon.Request, falcon.Response]:
+def create_app(feeds: Feeds, service: ServiceFacts) -> falcon.App[falcon.Request, falcon.Response]:
     """Return the WSGI application."""
     app = falcon.App()
     app.set_error_serializer(tell_error)
     app.req_options.strip_url_path_trailing_slash = True
-    stream, picture, page = _Stream(live, service), Picture(live, service), _Page(service)
+    stream, picture, page = _Stream(feeds, service), OneFrame(feeds, service), _Page(service)
     for path in STREAM_PATHS:
         app.add_route(path, stream)
     for path in PICTURE_PATHS:
@@ -40,15 +40,15 @@ def create_app(live: Live, service: ServiceFacts) -> falcon.App[falcon.Request, 
     by_action = _ByAction(stream, picture, page)
     app.add_route("/", by_action)
     app.add_route("/webcam", by_action)
-    app.add_route("/status", _Status(live, service))
+    app.add_route("/status", _Status(feeds, service))
     app.add_route("/livez", _Livez())
-    app.add_route("/readyz", _Readyz(live))
+    app.add_route("/readyz", _Readyz(feeds))
     return app
 
 
 class _Stream:
-    def __init__(self, live: Live, service: ServiceFacts) -> None:
-        self._live = live
+    def __init__(self, feeds: Feeds, service: ServiceFacts) -> None:
+        self._feeds = feeds
         self._service = service
 
     def on_head(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -57,7 +57,7 @@ class _Stream:
         resp.set_header("X-Instance", self._service.instance_id)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        ticket = self._live.admit(wishes_of(req))
+        ticket = self._feeds.admit(wishes_of(req))
         if isinstance(ticket, Refusal):
             refuse_viewer(req, resp, ticket, self._service)
             return
@@ -68,8 +68,8 @@ class _Stream:
 class _ByAction:
     """The page, and the paths of mjpg-streamer: `/?action=stream`, `/webcam/?action=snapshot`."""
 
-    def __init__(self, stream: _Stream, picture: Picture, page: _Page) -> None:
-        self._by_action: dict[str | None, _Stream | Picture] = {"stream": stream, "snapshot": picture}
+    def __init__(self, stream: _Stream, picture: OneFrame, page: _Page) -> None:
+        self._by_action: dict[str | None, _Stream | OneFrame] = {"stream": stream, "snapshot": picture}
         self._page = page
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -78,13 +78,13 @@ class _ByAction:
     def on_head(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._chosen(req).on_head(req, resp)
 
-    def _chosen(self, req: falcon.Request) -> _Stream | Picture | _Page:
+    def _chosen(self, req: falcon.Request) -> _Stream | OneFrame | _Page:
         return self._by_action.get(req.get_param("action"), self._page)
 
 
 class _Status:
-    def __init__(self, live: Live, service: ServiceFacts) -> None:
-        self._live = live
+    def __init__(self, feeds: Feeds, service: ServiceFacts) -> None:
+        self._feeds = feeds
         self._service = service
         self._made_ns = 0
         self._text = ""
@@ -100,7 +100,7 @@ class _Status:
         """Return what is made anew now and then: many who ask must not take the fan-out's time."""
         now_ns = time.monotonic_ns()
         if now_ns - self._made_ns > _STATUS_NS:
-            self._text = status_text(status(self._live.snapshot, self._service, now_ns))
+            self._text = status_text(status(self._feeds.outlook, self._service, now_ns))
             self._made_ns = now_ns
         return self._text
 
@@ -113,11 +113,11 @@ class _Livez:
 
 
 class _Readyz:
-    def __init__(self, live: Live) -> None:
-        self._live = live
+    def __init__(self, feeds: Feeds) -> None:
+        self._feeds = feeds
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        reason = why_not_ready(self._live.snapshot, time.monotonic_ns())
+        reason = why_not_ready(self._feeds.outlook, time.monotonic_ns())
         if reason is None:
             say(resp, falcon.HTTP_200, "There is a live picture.")
         else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `/status` and `/readyz` say, made from one snapshot. Pure: no clock, no Falcon."""
+"""What `/status` and `/readyz` say, made from one outlook. Pure: no clock, no Falcon."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from server_proc.live.snapshot import Snapshot
+from server_proc.live.outlook import Outlook
 from shm_ring.board import Reading
 
 
@@ -26,38 +26,38 @@ class ServiceFacts:
     """CLOCK_MONOTONIC."""
 
 
-def age_s(snapshot: Snapshot, now_ns: int) -> float | None:
+def age_s(outlook: Outlook, now_ns: int) -> float | None:
     """Return the age of the newest frame in seconds, None where there is none."""
-    if snapshot.frame is None:
+    if outlook.frame is None:
         return None
-    return max(0, now_ns - snapshot.frame.facts.captured_ns) / 1e9
+    return max(0, now_ns - outlook.frame.facts.captured_ns) / 1e9
 
 
-def is_live(snapshot: Snapshot, now_ns: int) -> bool:
+def is_live(outlook: Outlook, now_ns: int) -> bool:
     """Tell whether there is a live picture."""
-    age = age_s(snapshot, now_ns)
-    return age is not None and age < snapshot.stale_after_s
+    age = age_s(outlook, now_ns)
+    return age is not None and age < outlook.stale_after_s
 
 
-def why_not_ready(snapshot: Snapshot, now_ns: int) -> str | None:
+def why_not_ready(outlook: Outlook, now_ns: int) -> str | None:
     """Return in a sentence why there is no live picture, None where there is one."""
-    if is_live(snapshot, now_ns):
+    if is_live(outlook, now_ns):
         return None
-    age = age_s(snapshot, now_ns)
+    age = age_s(outlook, now_ns)
     what = "no frame yet" if age is None else f"the newest frame is {age:.1f} s old"
-    camera = snapshot.supervisor.status["capture"] if snapshot.supervisor else {}
+    camera = outlook.supervisor.status["capture"] if outlook.supervisor else {}
     state, reason = camera.get("state", "unknown"), camera.get("last_reason")
     return f"{what}; camera process: {state}" + (f", last ended: {reason}" if reason else "")
 
 
-def status(snapshot: Snapshot, service: ServiceFacts, now_ns: int) -> dict[str, Any]:
+def status(outlook: Outlook, service: ServiceFacts, now_ns: int) -> dict[str, Any]:
     """Return the whole status as JSON can say it."""
-    frame = snapshot.frame
-    reason = why_not_ready(snapshot, now_ns)
-    capture = _board(snapshot.capture, now_ns)
-    in_ring = {"busy": snapshot.dropped_busy, "too_big": snapshot.dropped_too_big}
+    frame = outlook.frame
+    reason = why_not_ready(outlook, now_ns)
+    capture = _board(outlook.capture, now_ns)
+    in_ring = {"busy": outlook.dropped_busy, "too_big": outlook.dropped_too_big}
     dropped = {**((capture or {}).pop("dropped", {})), **in_ring}
-    age = age_s(snapshot, now_ns)
+    age = age_s(outlook, now_ns)
     return {
         "instance": service.instance_id,
         "ready": reason is None,
@@ -75,16 +75,16 @@ def status(snapshot: Snapshot, service: ServiceFacts, now_ns: int) -> dict[str, 
         "camera": capture,
         "dropped": dropped,
         "viewers": {
-            "count": len(snapshot.viewers),
+            "count": len(outlook.viewers),
             "max": service.max_viewers,
             "max_per_address": service.max_viewers_per_address,
-            "list": [viewer._asdict() for viewer in snapshot.viewers],
+            "list": [viewer._asdict() for viewer in outlook.viewers],
         },
         "server": {
             "pid": service.server_pid,
             "up_s": round((now_ns - service.started_ns) / 1e9, 1),
         },
-        "supervisor": _supervisor(snapshot.supervisor, now_ns),
+        "supervisor": _supervisor(outlook.supervisor, now_ns),
     }
 
 

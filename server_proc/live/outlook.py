@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The snapshot: what the fan-out lets the web side know, which touches no ring."""
+"""The outlook: what the fan-out lets the web side know, which touches no ring."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shm_ring.frame import Frame
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class Outlook:
     """All that the web side may know, as it was at one moment."""
 
     frame: Frame | None = None

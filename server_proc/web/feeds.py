@@ -5,18 +5,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from server_proc.live.house import Refusal
-from server_proc.live.snapshot import Snapshot
+from server_proc.live.admission import Refusal
+from server_proc.live.outlook import Outlook
 from server_proc.live.ticket import Ticket
 from server_proc.live.viewer import Wishes
 from server_proc.live.waiting import Respond
 
 
-class Live(Protocol):
+class Feeds(Protocol):
     """The live picture, and who watches it. For any thread."""
 
     @property
-    def snapshot(self) -> Snapshot:
+    def outlook(self) -> Outlook:
         """All that may be known, as it was at one moment."""
 
     def admit(self, wishes: Wishes) -> Ticket | Refusal:

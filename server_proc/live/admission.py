@@ -22,10 +22,12 @@ class Refusal(Enum):
 class Seat:
     """One place, until `leave`. It may be left more than once, and from any thread."""
 
-    __slots__ = ("_house", "address", "in_place_of_the_quietest", "key")
+    __slots__ = ("_admission", "address", "in_place_of_the_quietest", "key")
 
-    def __init__(self, house: House, address: str, key: str, *, in_place_of_the_quietest: bool) -> None:
-        self._house: House | None = house
+    def __init__(
+        self, admission: Admission, address: str, key: str, *, in_place_of_the_quietest: bool
+    ) -> None:
+        self._admission: Admission | None = admission
         self.address = address
         self.key = key
         self.in_place_of_the_quietest = in_place_of_the_quietest
@@ -33,12 +35,12 @@ class Seat:
 
     def leave(self) -> None:
         """Give the place back."""
-        house, self._house = self._house, None
-        if house is not None:
-            house.leave(self)
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.leave(self)
 
 
-class House:
+class Admission:
     """All places. For any thread."""
 
     def __init__(self, *, most: int, most_per_address: int) -> None:
@@ -52,7 +54,7 @@ class House:
     def enter(self, address: str, key: str, quiet_s: float) -> Seat | Refusal:
         """Take a place for somebody from `address`.
 
-        Who brings a `key` that somebody in the house has takes that one's place. `quiet_s` is how long
+        Who brings a `key` that somebody who was let in has takes that one's place. `quiet_s` is how long
         the quietest viewer of this address has been sent nothing; it must go where its address is full.
         """
         with self._lock:

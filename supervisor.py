@@ -37,6 +37,7 @@ from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.errors import SegmentError
 from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
+from shm_ring.status import CaptureStatus, ServerStatus, SupervisorStatus
 from supervisor_proc.child import Child, Watch, become
 from supervisor_proc.options import SupervisorOptions
 from supervisor_proc.orphans import reap_orphans
@@ -86,7 +87,6 @@ def main(argv: Sequence[str]) -> int:
         settings_flag="--config",
     )
     options, capture = line.table(SupervisorOptions), line.table(CaptureOptions)
-    server = line.table(ServerOptions)
     if options.print_config:
         print(line)
         return os.EX_OK
@@ -97,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
         listening = bound_by_systemd(os.environ) or listen(options.listen)
         width, height = capture.size or DEFAULT_SIZE
         slot_bytes = options.slot_bytes or max(LEAST_SLOT_BYTES, width * height)
-        memory = create_shared_memory(options.instance, slot_bytes, server.max_viewers)
+        memory = create_shared_memory(options.instance, slot_bytes)
     except AlreadyRunningError as error:
         _log.error("%s", error)
         return os.EX_CANTCREAT
@@ -153,11 +153,11 @@ class Supervisor:
         self._service = service
         self._systemd = systemd
         self._frames = RingReader(Segment(memory.frames_fd))
-        self._capture_board = BoardReader(RingReader(Segment(memory.capture_board_fd)))
-        self._server_board = BoardReader(RingReader(Segment(memory.server_board_fd)))
-        self._board = BoardWriter(RingWriter(Segment(memory.supervisor_board_fd)))
+        self._capture_board = BoardReader(RingReader(Segment(memory.capture_board_fd)), CaptureStatus)
+        self._server_board = BoardReader(RingReader(Segment(memory.server_board_fd)), ServerStatus)
+        self._board = BoardWriter[SupervisorStatus](RingWriter(Segment(memory.supervisor_board_fd)))
         self._board_due_s = 0.0
-        self._told_on_board: object = None
+        self._told_on_board: SupervisorStatus | None = None
         self._server_was_ready = False
         self._exit_code = os.EX_OK
         self._give_up_s = float("inf")
@@ -266,7 +266,7 @@ class Supervisor:
         told = self._capture_board.read()
         if told is not None:
             self._capture.policy.limits = _capture_limits(
-                told.status["stall_timeout_s"], told.status["first_frame_timeout_s"]
+                told.row.stall_timeout_s, told.row.first_frame_timeout_s
             )
 
     def _is_hopeless(self, exit_code: int) -> bool:
@@ -287,11 +287,7 @@ class Supervisor:
                 _log.info("watch at %s/ (the stream alone: %s/stream)", url, url)
 
     def _write_board(self, now_s: float) -> None:
-        status = {
-            "pid": os.getpid(),
-            "capture": self._capture.status,
-            "server": self._server.status,
-        }
+        status = SupervisorStatus(pid=os.getpid(), capture=self._capture.status, server=self._server.status)
         if status != self._told_on_board or now_s >= self._board_due_s:
             self._board.write(status)
             self._told_on_board = status
@@ -301,17 +297,15 @@ class Supervisor:
     def _tell_systemd(self, now_s: float) -> None:
         """Say how it is, and that all is well while viewers are shown something or there are none."""
         server, camera = self._server_board.read(), self._capture_board.read()
-        viewers = server.status["viewers"] if server else 0
+        viewers = server.row.viewers if server else 0
         self._systemd.status(
-            in_a_sentence(
-                self._capture.status, self._server.status, camera.status if camera else None, viewers
-            )
+            in_a_sentence(self._capture.status, self._server.status, camera.row if camera else None, viewers)
         )
-        offered = server and (server.status["pid"], server.status["offered"])
+        offered = server and (server.row.pid, server.row.offered)
         if offered != self._offered:
             self._offered, self._offered_s = offered, now_s
-        quiet_s = server.status["quiet_s"] if server else 0.0
-        flows = not viewers or now_s - self._offered_s <= quiet_s + _OFFER_MARGIN_S
+        offer_every_s = server.row.offer_every_s if server else 0.0
+        flows = not viewers or now_s - self._offered_s <= offer_every_s + _OFFER_MARGIN_S
         if flows and self._server.policy.state is State.RUNNING:
             self._systemd.feed_watchdog(now_s)
 

@@ -12,8 +12,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from capture_proc.camera import Camera, CameraChoiceError, CameraError, NoCameraError
 from capture_proc.camera_choice import open_camera
@@ -38,6 +38,7 @@ from shm_ring.doorbell import Doorbell
 from shm_ring.errors import SegmentError, WriterAliveError
 from shm_ring.ring import RingWriter
 from shm_ring.segment import Segment
+from shm_ring.status import CaptureStatus
 
 _log = logging.getLogger(__name__)
 
@@ -61,9 +62,9 @@ class _DryRun:
         return 1
 
     @staticmethod
-    def report(status: dict[str, Any]) -> None:
-        if status["frames"]:
-            _log.info("%(name)s: %(fps).1f frames a second, %(frames)d so far", status)
+    def report(status: CaptureStatus) -> None:
+        if status.frames:
+            _log.info("%s: %.1f frames a second, %d so far", status.name, status.fps, status.frames)
 
 
 def main() -> int:
@@ -109,19 +110,19 @@ def main() -> int:
 
 def _outlets(
     given: CaptureDescriptors,
-) -> tuple[FrameSink, Callable[[dict[str, Any]], None]]:
+) -> tuple[FrameSink, Callable[[CaptureStatus], None]]:
     if not given.frames_fd:
         dry_run = _DryRun()
         return dry_run, dry_run.report
     frames = RingWriter(Segment(given.frames_fd), [Doorbell(given.doorbell_fd)])
-    return frames, BoardWriter(RingWriter(Segment(given.board_fd))).write
+    return frames, BoardWriter[CaptureStatus](RingWriter(Segment(given.board_fd))).write
 
 
 def _capture(
     options: CaptureOptions,
     of_picamera2: Picamera2Options,
     sink: FrameSink,
-    report: Callable[[dict[str, Any]], None],
+    report: Callable[[CaptureStatus], None],
     drill_file: str,
 ) -> int:
     stop = threading.Event()
@@ -155,7 +156,7 @@ def _capture(
         clock=SystemClock(),
         stall_timeout_s=stall_timeout_s,
         first_frame_timeout_s=first_frame_timeout_s,
-        report=lambda status: report({**status, "granted": granted()}),
+        report=lambda status: report(replace(status, granted=granted())),
         arm=_end_when_stuck,
     )
     close_s = _CLOSE_TIMEOUT_S

@@ -10,13 +10,14 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from capture_proc.camera import Camera, CameraChoiceError, CameraError, Picture, Pixels, PixelsError
 from capture_proc.clock import Clock
 from capture_proc.ready_jpeg import Jpeg, UnusableJpegError
 from shm_ring.errors import TooBigError
 from shm_ring.frame import FrameFacts
+from shm_ring.status import CaptureStatus
 
 _log = logging.getLogger(__name__)
 
@@ -56,12 +57,12 @@ class CaptureLoop:
         clock: Clock,
         stall_timeout_s: float,
         first_frame_timeout_s: float,
-        report: Callable[[dict[str, Any]], None],
+        report: Callable[[CaptureStatus], None],
         arm: Callable[[float], None] = lambda within_s: None,
     ) -> None:
         """Take the loop's collaborators.
 
-        `report` gets the status of the capture process, as JSON can say it, about once a second. `arm` is
+        `report` gets the status of the capture process about once a second. `arm` is
         told ten times a second within how many seconds the loop will end if nothing new comes: when it has
         not, it is stuck in a call.
         """
@@ -205,16 +206,16 @@ class CaptureLoop:
 
     def _tell(self) -> None:
         self._report(
-            {
-                "name": self._camera.name,
-                "size": self._size,
-                "period_s": round(self._camera.period_s, 6),
-                "fps": round(self._fps, 2),
-                "frames": self._published,
-                "dropped": dict(self._dropped),
-                "stall_timeout_s": self._stall_timeout_s,
-                "first_frame_timeout_s": self._first_frame_timeout_s,
-            }
+            CaptureStatus(
+                name=self._camera.name,
+                size=self._size,
+                period_s=round(self._camera.period_s, 6),
+                fps=round(self._fps, 2),
+                frames=self._published,
+                dropped=dict(self._dropped),
+                stall_timeout_s=self._stall_timeout_s,
+                first_frame_timeout_s=self._first_frame_timeout_s,
+            )
         )
 
     def _why_stalled(self, limit_s: float) -> str:

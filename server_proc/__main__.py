@@ -27,6 +27,7 @@ from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.doorbell import Doorbell
 from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
+from shm_ring.status import CaptureStatus, SupervisorStatus
 
 _log = logging.getLogger(__name__)
 
@@ -126,8 +127,8 @@ def _rings(given: ServerDescriptors) -> Rings:
     return Rings(
         frames=RingReader(Segment(given.frames_fd)),
         doorbell=Doorbell(given.doorbell_fd),
-        capture_board=BoardReader(RingReader(Segment(given.capture_board_fd))),
-        supervisor_board=BoardReader(RingReader(Segment(given.supervisor_board_fd))),
+        capture_board=BoardReader(RingReader(Segment(given.capture_board_fd)), CaptureStatus),
+        supervisor_board=BoardReader(RingReader(Segment(given.supervisor_board_fd)), SupervisorStatus),
         own_board=BoardWriter(RingWriter(Segment(given.server_board_fd))),
     )
 

@@ -4,37 +4,46 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic
 
+from shm_ring.errors import StatusError
 from shm_ring.layout import Geometry
 from shm_ring.ring import RingReader, RingWriter
+from shm_ring.status import Row, from_json, to_json
+
+_log = logging.getLogger(__name__)
 
 BOARD_GEOMETRY = Geometry(slot_count=4, slot_bytes=16 * 1024 - 64)
 
 _WRITTEN_NS = "written_ns"
 
 
-class BoardWriter:
-    """The process that the board tells of. For the thread that writes it."""
+class BoardWriter(Generic[Row]):
+    """The process that the board is about. For the thread that writes it."""
 
     def __init__(self, ring: RingWriter, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._ring = ring
         self._clock_ns = clock_ns
 
-    def write(self, status: Mapping[str, Any]) -> None:
-        """Put `status`, which JSON can say, on the board."""
-        written = {**status, _WRITTEN_NS: self._clock_ns()}
-        self._ring.publish(json.dumps(written, separators=(",", ":")).encode())
+    def write(self, row: Row) -> None:
+        """Put a row on the board.
+
+        Raises:
+            StatusError: a value is none that JSON has.
+            TooBigError: the row is larger than the board.
+        """
+        self._ring.publish(to_json(row, **{_WRITTEN_NS: self._clock_ns()}))
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What stood on a board, and when it was written (CLOCK_MONOTONIC)."""
+class Reading(Generic[Row]):
+    """The row that was on a board, and when it was written (CLOCK_MONOTONIC)."""
 
-    status: Mapping[str, Any]
+    row: Row
     written_ns: int
 
     def age_s(self, now_ns: int) -> float:
@@ -42,29 +51,40 @@ class Reading:
         return max(0, now_ns - self.written_ns) / 1e9
 
 
-class BoardReader:
+class BoardReader(Generic[Row]):
     """One reader of a board. For one thread."""
 
-    def __init__(self, ring: RingReader) -> None:
+    def __init__(self, ring: RingReader, kind: type[Row]) -> None:
+        """`kind` is the dataclass of the board's rows."""
         self._ring = ring
+        self._kind = kind
         self._sequence = 0
         self._writes_seen = 0
-        self._reading: Reading | None = None
+        self._reading: Reading[Row] | None = None
+        self._told = False
 
     @property
     def writes(self) -> int:
         """A counter that moves whenever the board was written: its process's heartbeat."""
         return self._ring.publishes
 
-    def read(self) -> Reading | None:
-        """Return what was last seen on the board, None where nothing was ever written."""
+    def read(self) -> Reading[Row] | None:
+        """Return the last row that was seen on the board, None where nothing was ever written."""
         writes = self._ring.publishes
         if writes == self._writes_seen:
             return self._reading
         self._writes_seen = writes
         found = self._ring.latest(self._sequence)
         if found is not None:
-            status = json.loads(found.payload)
             self._sequence = found.sequence
-            self._reading = Reading(status, status.pop(_WRITTEN_NS))
+            self._take(found.payload)
         return self._reading
+
+    def _take(self, payload: bytes) -> None:
+        try:
+            found = json.loads(payload)
+            self._reading = Reading(from_json(self._kind, found), int(found[_WRITTEN_NS]))
+        except (ValueError, TypeError, KeyError, StatusError) as error:
+            if not self._told:
+                self._told = True
+                _log.warning("a board was not read, and what it said before still counts: %s", error)

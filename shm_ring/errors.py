@@ -27,3 +27,7 @@ class TooBigError(RingError, ValueError):
 
 class DamagedSlotError(RingError, ValueError):
     """A slot's header is none that a writer made. Something else writes into this memory."""
+
+
+class StatusError(RingError, ValueError):
+    """A status cannot be written on a board, or what was read from one is no such status."""

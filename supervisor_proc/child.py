@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from proc_start.tether import SUPERVISOR_PID
+from shm_ring.status import ChildStatus
 from supervisor_proc.board_health import board_trouble
 from supervisor_proc.recoveries import Recoveries
 from supervisor_proc.restart_policy import Action, Limits, RestartPolicy, State, Timing
@@ -116,23 +117,23 @@ class Child:
         return self._pidfd
 
     @property
-    def status(self) -> dict[str, Any]:
-        """What the supervisor's board tells of this child; times are of CLOCK_MONOTONIC."""
+    def status(self) -> ChildStatus:
+        """What the supervisor's board says of this child."""
         state, last_s = self.policy.state, self._recoveries.last_s
-        return {
-            "state": state.value,
-            "since_ns": round(self._since_s * 1e9),
-            "stuck": state is State.STUCK,
-            "pid": self.pid,
-            "watches": self._watches,
-            "limit_s": self.policy.limits.progress_s,
-            "tries": self.policy.tries,
-            "restarts": dict(self.restarts),
-            "last_reason": self.last_reason,
-            "last_recovery_s": None if last_s is None else round(last_s, 3),
-            "recoveries_s": self._recoveries.histogram,
-            "next_start_ns": round(self.policy.deadline_s * 1e9) if state is State.BACKOFF else None,
-        }
+        return ChildStatus(
+            state=state.value,
+            since_ns=round(self._since_s * 1e9),
+            stuck=state is State.STUCK,
+            pid=self.pid,
+            watches=self._watches,
+            limit_s=self.policy.limits.progress_s,
+            tries=self.policy.tries,
+            restarts=dict(self.restarts),
+            last_reason=self.last_reason,
+            last_recovery_s=None if last_s is None else round(last_s, 3),
+            recoveries_s=self._recoveries.histogram,
+            next_start_ns=round(self.policy.deadline_s * 1e9) if state is State.BACKOFF else None,
+        )
 
     def tick(self, now_s: float) -> None:
         """Look at the process and do what the policy wants. Never waits."""

@@ -23,8 +23,6 @@ from supervisor_proc.options import Address
 SLOT_COUNT = 4
 """The newest, the one being written, and one for each of the two readers."""
 LEAST_SLOT_BYTES = 256 * 1024
-VIEWER_ON_BOARD_BYTES = 512
-"""The most that the facts of a viewer take as JSON."""
 _BACKLOG = 1024
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock of fcntl(2)."""
@@ -208,21 +206,20 @@ class SharedMemory:
         }
 
 
-def create_shared_memory(instance: str, slot_bytes: int, max_viewers: int) -> SharedMemory:
+def create_shared_memory(instance: str, slot_bytes: int) -> SharedMemory:
     """Make all rings of an instance whose lock is held, after sweeping what a killed start left.
 
-    `slot_bytes` is the room for a frame; the server's board has room for the facts of `max_viewers`.
+    `slot_bytes` is the room for a frame.
 
     Raises:
         SegmentError: /dev/shm has not the room.
     """
     prefix = f"ringcast-{instance}-"
     sweep_segments(prefix)
-    server_board = Geometry(3, BOARD_GEOMETRY.slot_bytes + max_viewers * VIEWER_ON_BOARD_BYTES)
     return SharedMemory(
         frames_fd=create_segment(prefix + "frames", Geometry(SLOT_COUNT, slot_bytes)),
         capture_board_fd=create_segment(prefix + "capture", BOARD_GEOMETRY),
-        server_board_fd=create_segment(prefix + "server", server_board),
+        server_board_fd=create_segment(prefix + "server", BOARD_GEOMETRY),
         supervisor_board_fd=create_segment(prefix + "supervisor", BOARD_GEOMETRY),
         doorbell=Doorbell.create(),
     )

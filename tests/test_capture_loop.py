@@ -12,6 +12,7 @@ from capture_proc.capture_loop import CaptureLoop, StalledError
 from capture_proc.jpeg import to_jpeg
 from shm_ring.frame import Frame
 from shm_ring.ring import Published
+from shm_ring.status import CaptureStatus
 from tests.fakes import FakeCamera, FakeClock, FakeSink, jpeg_of, noise, rgb
 
 
@@ -21,7 +22,7 @@ class Rig:
     def __init__(self, *script: Any, most_bytes: int = 1 << 20, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
         self.sink = FakeSink(most_bytes)
-        self.reports: list[dict[str, Any]] = []
+        self.reports: list[CaptureStatus] = []
         self.loop = CaptureLoop(
             FakeCamera(script, self.clock),
             partial(to_jpeg, quality=80),
@@ -76,7 +77,7 @@ def test_pictures_that_never_came_here_are_counted_by_the_cameras_own_numbers() 
     pictures = [Picture(rgb(), 1000 * 10**9 + n, number=n) for n in (7, 8, 12, 13)]
     rig = Rig(*pictures, None, None, None, None)
     rig.run_to_the_stall()
-    assert rig.reports[-1]["dropped"] == {"missed": 3}
+    assert rig.reports[-1].dropped == {"missed": 3}
     assert len(rig.frames) == 4
 
 
@@ -96,7 +97,7 @@ def test_unusable_pictures_are_dropped_counted_and_told_once(
     rig.run_to_the_stall()
     assert len(rig.frames) == 2
     assert caplog.text.count("a picture was dropped") == 1
-    assert rig.reports[-1]["dropped"] == {"unusable": 3}
+    assert rig.reports[-1].dropped == {"unusable": 3}
 
 
 def test_a_picture_of_another_size_is_dropped() -> None:
@@ -193,10 +194,10 @@ def test_it_stops_when_asked() -> None:
 def test_it_reports_how_many_frames_a_second_came() -> None:
     rig = Rig(*[rgb()] * 60)
     rig.run_to_the_stall()
-    assert rig.reports[0]["fps"] == 0, "the stall limit is known before the first frame"
-    assert rig.reports[0]["stall_timeout_s"] == 2.0
-    assert rig.reports[2]["fps"] == pytest.approx(20, abs=0.5)
-    assert rig.reports[2]["size"] == (64, 48)
+    assert rig.reports[0].fps == 0, "the stall limit is known before the first frame"
+    assert rig.reports[0].stall_timeout_s == 2.0
+    assert rig.reports[2].fps == pytest.approx(20, abs=0.5)
+    assert rig.reports[2].size == (64, 48)
 
 
 def test_what_a_camera_raises_is_not_hidden() -> None:

@@ -25,13 +25,14 @@ from shm_ring.doorbell import Doorbell
 from shm_ring.frame import FrameFacts
 from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
+from shm_ring.status import CaptureStatus, ServerStatus, SupervisorStatus
 from tests.conditions import eventually
 from tests.fakes import jpeg_of, noise
 from tests.mjpeg import StreamViewer
+from tests.rows import capture_status, supervisor_status
 
 HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 SOMEBODY = Wishes("a")
-CAMERA = {"state": "running", "tries": 0, "restarts": {}, "last_reason": None, "next_start_ns": None}
 JPEG = jpeg_of(noise(size=(256, 192)))
 
 
@@ -46,16 +47,16 @@ class Rig:
         )  # fmt: skip
         bell = Doorbell.create()
         self.frames = RingWriter(Segment(frames), [bell])
-        self.capture = BoardWriter(RingWriter(Segment(capture)))
-        self.supervisor = BoardWriter(RingWriter(Segment(supervisor)))
-        self.server_board = BoardReader(RingReader(Segment(server)))
+        self.capture = BoardWriter[CaptureStatus](RingWriter(Segment(capture)))
+        self.supervisor = BoardWriter[SupervisorStatus](RingWriter(Segment(supervisor)))
+        self.server_board = BoardReader(RingReader(Segment(server)), ServerStatus)
         self.turns = 0
         self.fan_out = FanOut(
             Rings(
                 RingReader(Segment(frames)),
                 bell,
-                BoardReader(RingReader(Segment(capture))),
-                BoardReader(RingReader(Segment(supervisor))),
+                BoardReader(RingReader(Segment(capture)), CaptureStatus),
+                BoardReader(RingReader(Segment(supervisor)), SupervisorStatus),
                 BoardWriter(RingWriter(Segment(server))),
             ),
             Admission(most=max_viewers, most_per_address=max_per_address),
@@ -188,7 +189,7 @@ def test_ids_count_up_and_the_log_tells_who_came_and_went(rig: Rig, caplog: pyte
 
 
 def test_the_snapshot_tells_all_that_others_may_know(rig: Rig) -> None:
-    rig.capture.write({"period_s": 0.1, "camera": "fake"})
+    rig.capture.write(capture_status(period_s=0.1))
     rig.publish()
     viewer = rig.watch()
     eventually(lambda: viewer.frames and rig.fan_out.outlook.viewers)
@@ -198,7 +199,7 @@ def test_the_snapshot_tells_all_that_others_may_know(rig: Rig) -> None:
     assert outlook.frame.jpeg == JPEG
     assert outlook.period_s == 0.1
     assert outlook.capture is not None
-    assert outlook.capture.status["camera"] == "fake"
+    assert outlook.capture.row.name == "fake"
     assert (outlook.viewers[0].id, outlook.viewers[0].skipped) == (1, 0)
 
 
@@ -214,7 +215,7 @@ def test_the_board_moves_only_while_waitress_moves_too(rig: Rig) -> None:
 
 def test_an_outage_from_its_first_second_to_its_end(rig: Rig) -> None:
     """A person may be driving a car by it: an old picture must never look live."""
-    rig.supervisor.write({"capture": {**CAMERA, "state": "starting", "tries": 2, "restarts": {"stalled": 2}}})
+    rig.supervisor.write(supervisor_status(state="starting", tries=2, restarts={"stalled": 2}))
     viewer = rig.watch()
     rig.publish()
     eventually(lambda: len([seen for seen in viewer.seen if seen.freshness == "placeholder"]) == 3)
@@ -277,23 +278,6 @@ def test_where_an_address_is_full_its_quietest_viewer_makes_room(
     eventually(lambda: [one.id for one in rig.fan_out.outlook.viewers] == [2, 3])
     assert not zombie.ended
     rig.end()
-
-
-def test_facts_of_viewers_stand_on_the_board_too(rig: Rig) -> None:
-    rig.turns += 1
-    viewer = rig.watch(user_agent="VLC", key="wall")
-    rig.publish()
-    eventually(lambda: viewer.frames)
-
-    def told() -> Any:
-        rig.turns += 1
-        reading = rig.server_board.read()
-        if reading is None or not reading.status["list"]:
-            return None
-        return dict(zip(reading.status["facts"], reading.status["list"][0], strict=True))
-
-    eventually(lambda: (one := told()) and one["frames"] == 1 and one)
-    assert told().items() >= {"id": 1, "user_agent": "VLC", "key": "wall", "address": "192.168.1.7"}.items()
 
 
 def test_whoever_waits_for_a_frame_gets_it_and_nothing_else(rig: Rig) -> None:

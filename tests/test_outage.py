@@ -7,20 +7,14 @@ import pytest
 
 from server_proc.live.outage import headline, remedy
 from shm_ring.board import Reading
+from shm_ring.status import SupervisorStatus
+from tests.rows import supervisor_status
 
 S = 10**9
 
 
-def board(**camera: Any) -> Reading:
-    told = {
-        "state": "running",
-        "tries": 0,
-        "restarts": {},
-        "last_reason": None,
-        "next_start_ns": None,
-        **camera,
-    }
-    return Reading({"capture": told}, 100 * S)
+def board(**camera: Any) -> Reading[SupervisorStatus]:
+    return Reading(supervisor_status(**camera), 100 * S)
 
 
 @pytest.mark.parametrize(

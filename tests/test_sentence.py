@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from shm_ring.status import ChildStatus
 from supervisor_proc.sentence import in_a_sentence
+from tests.rows import capture_status, child_status
 
 
-def child(state: str, tries: int = 0, last_reason: str | None = None) -> dict[str, Any]:
-    return {"state": state, "tries": tries, "last_reason": last_reason}
+def child(state: str, tries: int = 0, last_reason: str | None = None) -> ChildStatus:
+    return child_status(state=state, tries=tries, last_reason=last_reason)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,6 @@ def child(state: str, tries: int = 0, last_reason: str | None = None) -> dict[st
     ],
 )  # fmt: skip
 def test_it_says_how_the_picture_is(
-    capture: dict[str, Any], server: dict[str, Any], viewers: int, sentence: str
+    capture: ChildStatus, server: ChildStatus, viewers: int, sentence: str
 ) -> None:
-    assert in_a_sentence(capture, server, {"fps": 19.97}, viewers) == sentence
+    assert in_a_sentence(capture, server, capture_status(fps=19.97), viewers) == sentence

@@ -116,7 +116,7 @@ def test_urls_are_those_at_which_it_is_reached() -> None:
 def test_what_a_killed_start_left_is_swept() -> None:
     left = Path("/dev/shm/ringcast-sweptest-frames")
     left.write_text("left by a start that was killed")
-    memory = create_shared_memory("sweptest", 4096, max_viewers=1)
+    memory = create_shared_memory("sweptest", 4096)
     assert len(memory.for_capture()) == 3
     assert len(memory.for_server()) == 5
     assert not list(Path("/dev/shm").glob("ringcast-sweptest-*"))

@@ -13,6 +13,7 @@ from server_proc.live.viewer import ViewerFacts
 from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.doorbell import Doorbell
 from shm_ring.ring import RingReader
+from shm_ring.status import CaptureStatus, ServerStatus, SupervisorStatus
 
 _FACTS_S = _OWN_BOARD_S = 1.0
 
@@ -23,9 +24,9 @@ class Rings:
 
     frames: RingReader
     doorbell: Doorbell
-    capture_board: BoardReader
-    supervisor_board: BoardReader
-    own_board: BoardWriter
+    capture_board: BoardReader[CaptureStatus]
+    supervisor_board: BoardReader[SupervisorStatus]
+    own_board: BoardWriter[ServerStatus]
 
 
 class Boards:
@@ -54,7 +55,7 @@ class Boards:
             return
         if facts_due:
             self._facts_due_s = now_s + _FACTS_S
-        period_s = capture.status["period_s"] if capture else told.period_s
+        period_s = capture.row.period_s if capture else told.period_s
         self.told = Outlook(
             period_s=period_s,
             stale_after_s=stale_after_s(period_s, self._asked_stale_after_s),
@@ -76,12 +77,10 @@ class Boards:
         self._turns_told = turns
         self._own_due_s = now_s + _OWN_BOARD_S
         self._rings.own_board.write(
-            {
-                "pid": os.getpid(),
-                "offered": offered,
-                "quiet_s": max(self.told.period_s, self.told.stale_after_s, PLACEHOLDER_EVERY_S),
-                "viewers": len(self.told.viewers),
-                "facts": ViewerFacts._fields,  # once, and not with each of a thousand viewers
-                "list": self.told.viewers,
-            }
+            ServerStatus(
+                pid=os.getpid(),
+                offered=offered,
+                offer_every_s=max(self.told.period_s, self.told.stale_after_s, PLACEHOLDER_EVERY_S),
+                viewers=len(self.told.viewers),
+            )
         )

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from shm_ring.board import Reading
+from shm_ring.status import ChildStatus, SupervisorStatus
 
 OLD_BOARD_S = 3.0
 """A supervisor that wrote nothing for longer is not taken at its word."""
@@ -17,13 +15,13 @@ def headline(since_s: float, *, had_frames: bool) -> str:
     return f"{'NO LIVE VIDEO' if had_frames else 'NO VIDEO YET'} · {_in_words(since_s)}"
 
 
-def remedy(supervisor: Reading | None, now_ns: int) -> str:
+def remedy(supervisor: Reading[SupervisorStatus] | None, now_ns: int) -> str:
     """Return what is being done about it; nothing where the supervisor's board does not name it."""
     if supervisor is None or supervisor.age_s(now_ns) > OLD_BOARD_S:
         return ""
-    camera = supervisor.status["capture"]
-    tries = f", try {camera['tries']}" if camera["tries"] > 1 else ""
-    again = "restarted" if sum(camera["restarts"].values()) else "started"
+    camera = supervisor.row.capture
+    tries = f", try {camera.tries}" if camera.tries > 1 else ""
+    again = "restarted" if sum(camera.restarts.values()) else "started"
     return {
         "starting": f"camera is being {again}{tries}",
         "running": "camera gives no new picture",
@@ -33,13 +31,13 @@ def remedy(supervisor: Reading | None, now_ns: int) -> str:
         "stuck": "camera driver hangs, a reboot may be needed",
         "backoff": _next_try(camera, now_ns),
         "done": "camera is switched off",
-    }.get(camera["state"], "")
+    }.get(camera.state, "")
 
 
-def _next_try(camera: Mapping[str, Any], now_ns: int) -> str:
-    at_ns = camera["next_start_ns"]
+def _next_try(camera: ChildStatus, now_ns: int) -> str:
+    at_ns = camera.next_start_ns
     wait_s = 0 if at_ns is None else max(0, at_ns - now_ns) / 1e9
-    what = "no camera found" if str(camera["last_reason"]).startswith("no camera") else "camera ended"
+    what = "no camera found" if str(camera.last_reason).startswith("no camera") else "camera ended"
     return f"{what}, next try in {_in_words(wait_s)}" if wait_s >= 1 else "camera is being restarted"
 
 

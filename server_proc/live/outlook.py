@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from server_proc.live.viewer import ViewerFacts
 from shm_ring.board import Reading
 from shm_ring.frame import Frame
+from shm_ring.status import CaptureStatus, SupervisorStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Outlook:
     """From which age on a frame is not shown as live."""
     viewers: tuple[ViewerFacts, ...] = ()
     """Who watches; their counts are a second old at most."""
-    capture: Reading | None = None
-    supervisor: Reading | None = None
+    capture: Reading[CaptureStatus] | None = None
+    supervisor: Reading[SupervisorStatus] | None = None
     dropped_busy: int = 0
     dropped_too_big: int = 0

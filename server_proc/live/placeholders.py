@@ -13,6 +13,7 @@ from server_proc.live.outage import headline, remedy
 from server_proc.live.placeholder import UNDRAWABLE, draw_placeholder
 from shm_ring.board import Reading
 from shm_ring.frame import Frame
+from shm_ring.status import SupervisorStatus
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,9 @@ class Placeholders:
         """How many there were."""
         self.current: Offer | None = None
 
-    def draw(self, newest: Frame | None, quiet_s: float, supervisor: Reading | None, now_s: float) -> None:
+    def draw(
+        self, newest: Frame | None, quiet_s: float, supervisor: Reading[SupervisorStatus] | None, now_s: float
+    ) -> None:
         """Let the next one be drawn, once a second. There was no live picture for `quiet_s`."""
         if self._drawing is not None or now_s < self._due_s:
             return

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from server_proc.live.outlook import Outlook
@@ -45,8 +45,8 @@ def why_not_ready(outlook: Outlook, now_ns: int) -> str | None:
         return None
     age = age_s(outlook, now_ns)
     what = "no frame yet" if age is None else f"the newest frame is {age:.1f} s old"
-    camera = outlook.supervisor.status["capture"] if outlook.supervisor else {}
-    state, reason = camera.get("state", "unknown"), camera.get("last_reason")
+    camera = outlook.supervisor.row.capture if outlook.supervisor else None
+    state, reason = (camera.state, camera.last_reason) if camera else ("unknown", None)
     return f"{what}; camera process: {state}" + (f", last ended: {reason}" if reason else "")
 
 
@@ -97,16 +97,16 @@ def status_text(told: dict[str, Any]) -> str:
     return f"{json.dumps(head, indent=1)[:-2]},\n {last}\n}}\n"
 
 
-def _board(reading: Reading | None, now_ns: int) -> dict[str, Any] | None:
+def _board(reading: Reading[Any] | None, now_ns: int) -> dict[str, Any] | None:
     if reading is None:
         return None
-    return {**reading.status, "board_age_s": round(reading.age_s(now_ns), 1)}
+    return {**asdict(reading.row), "board_age_s": round(reading.age_s(now_ns), 1)}
 
 
-def _supervisor(reading: Reading | None, now_ns: int) -> dict[str, Any] | None:
+def _supervisor(reading: Reading[Any] | None, now_ns: int) -> dict[str, Any] | None:
     board = _board(reading, now_ns)
     for child in ("capture", "server"):
-        if board and child in board:
+        if board:
             told = dict(board[child])
             at_ns, since_ns = told.pop("next_start_ns"), told.pop("since_ns")
             told["next_start_in_s"] = None if at_ns is None else round(max(0, at_ns - now_ns) / 1e9, 1)

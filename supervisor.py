@@ -38,7 +38,7 @@ from shm_ring.errors import SegmentError
 from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
 from shm_ring.status import CaptureStatus, ServerStatus, SupervisorStatus
-from supervisor_proc.child import Child, Watch, become
+from supervisor_proc.child import KEEP_BUFFERS, Child, Watch, become
 from supervisor_proc.options import SupervisorOptions
 from supervisor_proc.orphans import reap_orphans
 from supervisor_proc.restart_policy import Limits, State, Timing
@@ -158,6 +158,7 @@ class Supervisor:
         self._board = BoardWriter[SupervisorStatus](RingWriter(Segment(memory.supervisor_board_fd)))
         self._board_due_s = 0.0
         self._told_on_board: SupervisorStatus | None = None
+        self._heard: object = None
         self._server_was_ready = False
         self._exit_code = os.EX_OK
         self._give_up_s = float("inf")
@@ -167,6 +168,7 @@ class Supervisor:
             "capture",
             [*capture_arguments, by_drill_file],
             descriptors=memory.for_capture(),
+            environment=KEEP_BUFFERS,
             watch=Watch(lambda: self._frames.publishes, "new frames in the ring", capture_limits),
             now_s=now_s,
             timing=timing,
@@ -177,8 +179,8 @@ class Supervisor:
             [*server_arguments, by_drill_file, f"--instance-id={secrets.token_hex(4)}"],
             descriptors={"--listen-fd": service.listening.fileno(), **memory.for_server()},
             watch=Watch(
-                lambda: self._server_board.writes,
-                "its board, which tells that Waitress and the fan-out move",
+                self._server_beats,
+                "its heartbeat: Waitress's two threads and the fan-out move",
                 Limits(_FIRST_BOARD_S, server_timeout_s),
             ),
             now_s=now_s,
@@ -209,6 +211,7 @@ class Supervisor:
             self._end_without_hope(now_s)
             self._tell_when_ready()
             self._write_board(now_s)
+            self._tell_systemd(now_s)
         else:
             _log.info("stopped")
         return self._exit_code
@@ -261,6 +264,10 @@ class Supervisor:
         for child in self._children:
             child.stop(now_s)
 
+    def _server_beats(self) -> int:
+        reading = self._server_board.read()
+        return reading.row.alive_ns if reading else 0
+
     def _follow_capture_limits(self) -> None:
         """Take the time limits from capture's board: they follow from the footage's own frame rate."""
         told = self._capture_board.read()
@@ -292,15 +299,22 @@ class Supervisor:
             self._board.write(status)
             self._told_on_board = status
             self._board_due_s = now_s + _BOARD_S
-            self._tell_systemd(now_s)
 
     def _tell_systemd(self, now_s: float) -> None:
         """Say how it is, and that all is well while viewers are shown something or there are none."""
         server, camera = self._server_board.read(), self._capture_board.read()
+        heard = (server, camera, self._told_on_board)
+        if heard != self._heard:
+            self._heard = heard
+            self._systemd.status(
+                in_a_sentence(
+                    self._capture.status,
+                    self._server.status,
+                    camera.row if camera else None,
+                    server.row if server else None,
+                )
+            )
         viewers = server.row.viewers if server else 0
-        self._systemd.status(
-            in_a_sentence(self._capture.status, self._server.status, camera.row if camera else None, viewers)
-        )
         offered = server and (server.row.pid, server.row.offered)
         if offered != self._offered:
             self._offered, self._offered_s = offered, now_s

@@ -26,12 +26,15 @@ BY_SIGNAL = {
 }
 SERVER_LOOP = "server-loop"
 """Waitress's main loop stands still, and frames flow on."""
+SERVER_WORKER = "server-worker"
+"""Waitress's worker, which answers all requests, stands still with the next of them."""
 END = "end"
 
 FAULTS = (
     *(f"camera-{fault}" for fault in OF_CAMERAS),
     *(f"camera-{fault}{AT_EACH_START}" for fault in OF_CAMERAS),
     SERVER_LOOP,
+    SERVER_WORKER,
     *BY_SIGNAL,
     END,
 )

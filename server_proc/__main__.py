@@ -12,16 +12,18 @@ import sys
 import threading
 import time
 
-from proc_start.drills import SERVER_LOOP, ordered_drill
 from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
+from server_proc.drill import Drill
 from server_proc.live.admission import Admission
-from server_proc.live.boards import Rings
-from server_proc.live.fanout import FanOut
+from server_proc.live.fanout import FanOut, Rings
+from server_proc.live.feed import FeedRings
 from server_proc.options import ServerDescriptors, ServerOptions
 from server_proc.takeover.web_server import WebServer
 from server_proc.web.app import create_app
+from server_proc.web.doors.host import HostDoor
+from server_proc.web.doors.proxies import Proxies, ProxiesDoor
 from server_proc.web.status import ServiceFacts
 from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.doorbell import Doorbell
@@ -34,7 +36,8 @@ _log = logging.getLogger(__name__)
 _SWITCH_INTERVAL_S = 1e-5
 """Every send gives the interpreter lock away, and by default a thread that computes keeps it for 5 ms.
 See docs/decisions/0005-one-server-thread-for-all-viewers.md."""
-_STOP_TIMEOUT_S = 1.5
+STOP_S = 1.0
+"""How long a stop waits for the fan-out, after Waitress has ended; the supervisor gives all of it 2 s."""
 _OTHER_DESCRIPTORS = 256 + 64
 """Waitress's connections, and the process's own."""
 
@@ -42,7 +45,7 @@ _OTHER_DESCRIPTORS = 256 + 64
 def main() -> int:
     """Serve until SIGTERM; return the exit code."""
     start_logging("server")
-    logging.getLogger("waitress").setLevel(logging.WARNING)  # it tells of each client that vanished
+    logging.getLogger("waitress").setLevel(logging.WARNING)  # it logs each client that vanished
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns when a request waits at all
     line = read_or_exit(
         sys.argv[1:],
@@ -89,45 +92,48 @@ def _allow_descriptors(max_viewers: int) -> None:
 
 def _serve(options: ServerOptions, given: ServerDescriptors) -> None:
     width, height = map(int, given.expected_size.split("x"))
+    admission = Admission(most=options.max_viewers, most_per_address=options.max_viewers_per_address)
     fan_out = FanOut(
         _rings(given),
-        Admission(most=options.max_viewers, most_per_address=options.max_viewers_per_address),
-        main_loop_turns=lambda: web.turns,
+        admission,
+        web_turns=lambda: web.turns,
         stale_after_s=options.stale_after,
         expected_size=(width, height),
     )
     service = ServiceFacts(
         instance_id=given.instance_id,
         server_pid=os.getpid(),
+        admission=admission,
         max_viewers=options.max_viewers,
         max_viewers_per_address=options.max_viewers_per_address,
-        expected_size=(width, height),
         started_ns=time.monotonic_ns(),
     )
-    web = WebServer(create_app(fan_out, service), socket.socket(fileno=given.listen_fd))
-    signal.signal(signal.SIGTERM, lambda *_: web.stop())
+    proxies, drill = Proxies(options.trusted_proxy), Drill(given.drill_file)
+    app = create_app(fan_out, service, ProxiesDoor(proxies), HostDoor(options.allow_host))
+    listening = [socket.socket(fileno=given.listen_fd)]
+    web = WebServer(drill.around(app), listening, is_proxy=proxies.trusts)
+    signal.signal(signal.SIGTERM, lambda *_: _stop(web, fan_out))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's affair
-    signal.signal(signal.SIGUSR2, lambda *_: _stand_still(given.drill_file))
+    signal.signal(signal.SIGUSR2, lambda *_: drill.begin())
     fanning = threading.Thread(target=_run_or_die, args=(fan_out,), name="fan-out", daemon=True)
     fanning.start()
     web.run()
+    fanning.join(STOP_S)
+
+
+def _stop(web: WebServer, fan_out: FanOut) -> None:
+    """Let both loops end, each with a time limit of its own."""
+    web.stop()
     fan_out.stop()
-    fanning.join(_STOP_TIMEOUT_S)
-
-
-def _stand_still(drill_file: str) -> None:
-    """Let Waitress's main loop stand still, if that is the drill that was ordered."""
-    if ordered_drill(drill_file) == SERVER_LOOP:
-        _log.warning("drill: the main loop stands still, and frames flow on")
-        while True:
-            time.sleep(3600)
 
 
 def _rings(given: ServerDescriptors) -> Rings:
     return Rings(
-        frames=RingReader(Segment(given.frames_fd)),
-        doorbell=Doorbell(given.doorbell_fd),
-        capture_board=BoardReader(RingReader(Segment(given.capture_board_fd)), CaptureStatus),
+        feed=FeedRings(
+            frames=RingReader(Segment(given.frames_fd)),
+            doorbell=Doorbell(given.doorbell_fd),
+            capture_board=BoardReader(RingReader(Segment(given.capture_board_fd)), CaptureStatus),
+        ),
         supervisor_board=BoardReader(RingReader(Segment(given.supervisor_board_fd)), SupervisorStatus),
         own_board=BoardWriter(RingWriter(Segment(given.server_board_fd))),
     )

@@ -3,9 +3,39 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 
 from proc_start.options import number, option
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedProxy:
+    """Who may say for whom it asks."""
+
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network | None
+    """None: whoever comes by a Unix socket."""
+
+    def includes(self, address: str) -> bool:
+        """Tell whether a client's address, or "unix", is this proxy's."""
+        if self.network is None or address == "unix":
+            return self.network is None and address == "unix"
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return (getattr(found, "ipv4_mapped", None) or found) in self.network
+
+
+def _proxy(text: str) -> TrustedProxy:
+    return TrustedProxy(None if text == "unix" else ipaddress.ip_network(text, strict=False))
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", text):
+        raise ValueError(text)
+    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +54,26 @@ class ServerOptions:
         help="streams open at once from one address, this machine's own left out",
         parse=number(int, 1, 10_000),
     )
+    allow_host: tuple[str, ...] = option(
+        "none",
+        expects="a host name without a port, such as cam.example.org",
+        help="name by which browsers may ask for this service, beside addresses and local names; repeatable",
+        parse=_host,
+        repeatable=True,
+    )
+    trusted_proxy: tuple[TrustedProxy, ...] = option(
+        "none",
+        expects="an address, a network such as 10.0.0.0/8, or unix",
+        help="proxy whose X-Forwarded-For and X-Forwarded-Host count: an address, a network, or unix for "
+        "those who come by a Unix socket; repeatable",
+        parse=_proxy,
+        repeatable=True,
+    )
     stale_after: float | None = option(
         "auto",
         expects="seconds from 0.2 to 3600",
         help="age in seconds, 0.2 to 3600, from which a frame is not shown as live any more; auto: 1, or 3 "
-        "frame periods if that is more",
+        "frame periods if that is more; never under 2 periods",
         parse=number(float, 0.2, 3600, auto=True),
     )
 

@@ -40,6 +40,10 @@ class ServerStatus:
     """The server process and what its viewers get."""
 
     pid: int
+    alive_ns: int
+    """When all of its threads were last seen to move (CLOCK_MONOTONIC): its heartbeat."""
+    live: bool
+    """Whether there is a live picture."""
     offered: int
     """Frames and placeholders that there were for viewers."""
     offer_every_s: float

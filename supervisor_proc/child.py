@@ -39,6 +39,11 @@ _EXIT_CODES = {
     os.EX_TEMPFAIL: "stalled",
 }
 
+KEEP_BUFFERS = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+"""For a process that makes large arrays all the time. By default glibc gives each one's memory back to the
+kernel, which hands it out again page by page: 940 page faults a frame and half of the CPU of the pattern
+camera (mallopt(3))."""
+
 
 def become(name: str, arguments: Sequence[str]) -> NoReturn:
     """Let `python -m <name>_proc ARGUMENTS` take the place of this process."""
@@ -80,6 +85,7 @@ class Child:
         arguments: Sequence[str],
         *,
         descriptors: Mapping[str, int],
+        environment: Mapping[str, str] | None = None,
         watch: Watch,
         now_s: float,
         timing: Timing = Timing(),
@@ -102,6 +108,7 @@ class Child:
         told = (f"{flag}={descriptor}" for flag, descriptor in descriptors.items())
         self._command = _command(name, [*arguments, *told])
         self._descriptors = tuple(descriptors.values())
+        self._environment = environment or {}
         self._progress = watch.progress
         self._watches = watch.what
         self._recoveries = Recoveries()
@@ -206,7 +213,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 pass_fds=self._descriptors,
                 start_new_session=True,
-                env={**_environment(), SUPERVISOR_PID: str(os.getpid())},
+                env={**_environment(), **self._environment, SUPERVISOR_PID: str(os.getpid())},
             )
         except OSError as error:  # no memory, or no process left
             self._cause = f"cannot be started: {error.strerror}"

@@ -3,26 +3,29 @@
 
 from __future__ import annotations
 
-from shm_ring.status import CaptureStatus, ChildStatus
+from shm_ring.status import CaptureStatus, ChildStatus, ServerStatus
 
 
 def in_a_sentence(
     capture: ChildStatus,
     server: ChildStatus,
     camera: CaptureStatus | None,
-    viewers: int,
+    served: ServerStatus | None,
 ) -> str:
     """Return how the picture is, and how many watch.
 
-    `capture` and `server` are what the supervisor knows of its children, `camera` what capture's board
-    tells.
+    `capture` and `server` are what the supervisor knows of its children, `camera` and `served` what those say
+    on their boards. Whether the picture is live is the server's word, as for viewers.
     """
-    if server.state != "running":
+    if server.state != "running" or served is None:
         return f"nobody can watch: {_of_child('server', server)}"
-    watching = "nobody watches" if not viewers else f"{viewers} viewer{'' if viewers == 1 else 's'}"
-    if capture.state == "running" and camera is not None:
-        return f"live picture, {camera.fps:.0f} frames a second, {watching}"
-    return f"no live picture: {_of_child('camera', capture)}, {watching}"
+    count = served.viewers
+    watching = f"{count} viewer{'' if count == 1 else 's'}" if count else "nobody watches"
+    if served.live:
+        rate = f", {camera.fps:.0f} frames a second" if camera else ""
+        return f"live picture{rate}, {watching}"
+    what = "camera gives no new picture" if capture.state == "running" else _of_child("camera", capture)
+    return f"no live picture: {what}, {watching}"
 
 
 def _of_child(name: str, child: ChildStatus) -> str:

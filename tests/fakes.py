@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import numpy as np
 
 from capture_proc.camera import NoCameraError, Picture, Pixels
 from capture_proc.jpeg import to_jpeg
-from server_proc.live.admission import Admission, Seat
+from server_proc.live.admission import Kind, Seat
 from shm_ring.errors import TooBigError
 
 
@@ -271,10 +272,10 @@ def jpeg_of(pixels: Any, quality: int = 80) -> bytes:
 
 
 class FakeSeat(Seat):
-    """A place that tells when it is given back."""
+    """A place that reports when it is given back."""
 
     def __init__(self, give_back: Callable[[], None] = lambda: None) -> None:
-        super().__init__(Admission(most=1, most_per_address=1), "a", "", in_place_of_the_quietest=False)
+        super().__init__(deque(), Kind.VIEWER, bucket="", key="")
         self._give_back = give_back
 
     def leave(self) -> None:

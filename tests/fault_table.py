@@ -58,8 +58,15 @@ ROWS = (
     Row("server-kill", 1.5, "killed by SIGKILL"),
     Row("server-freeze", 8.0, "hung: no progress for 5 s"),
     Row("server-loop", 8.0, "hung: no progress for 5 s", frames_flow_on=True),
+    Row("server-worker", 8.0, "hung: no progress for 5 s", frames_flow_on=True),
 )
-PRINT_STACKS = ("camera-block", "camera-encoder-stuck", "camera-hold-interpreter", "server-loop")
+PRINT_STACKS = (
+    "camera-block",
+    "camera-encoder-stuck",
+    "camera-hold-interpreter",
+    "server-loop",
+    "server-worker",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,14 @@ class StreamViewer:
     reading: bool = True
     head: bytes | None = None
     connections: int = 1
+    jpegs: dict[int, bytes] = field(default_factory=dict)
+    """The first JPEG seen of each sequence, for readers that keep them here."""
     _waiting: bytearray = field(default_factory=bytearray)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a part was begun and did not come to its end."""
+        return bool(self._waiting)
 
     @property
     def frames(self) -> list[Seen]:

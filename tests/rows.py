@@ -34,4 +34,5 @@ def capture_status(**differs: Any) -> CaptureStatus:
 
 def server_status(**differs: Any) -> ServerStatus:
     """Return the row of a server that nobody watches."""
-    return ServerStatus(**{"pid": 6, "offered": 100, "offer_every_s": 1.0, "viewers": 0, **differs})
+    usual = {"pid": 6, "alive_ns": 1, "live": True, "offered": 100, "offer_every_s": 1.0, "viewers": 0}
+    return ServerStatus(**{**usual, **differs})

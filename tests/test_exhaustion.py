@@ -193,7 +193,7 @@ def test_a_server_without_descriptors_survives_that_it_can_draw_no_placeholder()
         eventually(lambda: open_sockets(server) == 2, 5, "only the port and the viewer")
         limits = leave_descriptors(server, 0)
         os.kill(capture, signal.SIGKILL)
-        eventually(lambda: "no placeholder can be drawn, it is tried again each second: " in service.log)
+        eventually(lambda: "no placeholder can be drawn, and it is tried again each second: " in service.log)
         frames_flow(audience)
         resource.prlimit(server, resource.RLIMIT_NOFILE, limits)
         assert service.server_pid() == server
@@ -211,4 +211,4 @@ def test_a_supervisor_without_descriptors_tries_until_it_has_some() -> None:
         assert service.status()["supervisor"]["capture"]["last_reason"].endswith("Too many open files")
         resource.prlimit(service.pid, resource.RLIMIT_NOFILE, limits)
         frames_flow(audience)
-        assert service.status()["supervisor"]["capture"]["state"] == "running"
+        eventually(lambda: service.status()["supervisor"]["capture"]["state"] == "running")

@@ -69,10 +69,10 @@ def test_a_phone_that_left_the_network_is_let_go_within_fifteen_seconds() -> Non
         with Ringcast("--camera=pattern", f"--listen={SERVER}:5000", command=command) as service:
             eventually(lambda: "capture is ready" in service.log, 20)
             with subprocess.Popen([*at_phone, sys.executable, "-c", _WATCH, SERVER, "5000"]) as phone:
-                eventually(lambda: f"viewer #1 came from {PHONE}" in service.log)
+                eventually(lambda: f"viewer #1 ({PHONE}) connected" in service.log)
                 subprocess.run([*at_phone, "ip", "link", "set", "cable1", "down"], check=True)
                 left_s = time.monotonic()
-                told = f"viewer #1 from {PHONE} took nothing more and was let go"
+                told = f"viewer #1 ({PHONE}) disconnected: its machine has not responded for 10 s"
                 eventually(lambda: told in service.log, 15, "the end of the viewer")
                 assert time.monotonic() - left_s > 9, "a short break in the network is forgiven"
                 phone.kill()

@@ -3,21 +3,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import struct
+import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from server_proc.live.connection import Connection, Outcome
+from server_proc.live.feed import Feed
 from server_proc.live.freshness import Freshness
+from server_proc.live.head import Head
 from server_proc.live.offer import Offer, PartForm
-from server_proc.live.viewer import Viewer, Wishes
+from server_proc.live.totals import Totals
+from server_proc.live.viewer import Viewer
+from server_proc.live.wishes import Wishes
 from shm_ring.frame import Frame, FrameFacts
 from tests.conditions import eventually
 from tests.fakes import FakeSeat
 
 OPENING = b"HEAD\r\n\r\n--frame\r\n"
+
+
+class FakeHead(Head):
+    """One that does not change with the time."""
+
+    def encode(self) -> bytes:
+        return b"HEAD\r\n\r\n"
+
+
+class FakePlaceholders:
+    def __init__(self) -> None:
+        self.current: Offer | None = None
+        self.number = 0
+
+
+class FakeFeed:
+    """As much of a feed as a viewer looks at."""
+
+    def __init__(self) -> None:
+        self.newest: Offer | None = None
+        self.live = True
+        self.period_s = 0.05
+        self.placeholders = FakePlaceholders()
 
 
 @pytest.fixture
@@ -35,18 +65,28 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 def offer(sequence: int, length: int = 1000) -> Offer:
     facts = FrameFacts(captured_ns=0, captured_unix_ns=0, width_px=64, height_px=48)
     jpeg = b"\xff\xd8" + bytes(max(length, 4096)) + b"\xff\xd9"
-    return Offer(Frame(sequence, facts, jpeg))
+    made = Offer(Frame(sequence, facts, jpeg))
+    made.join()
+    return made
 
 
 def start(viewer: Viewer, first: Offer, now_s: float = 0.0) -> None:
     """Do as the fan-out does at the first edge."""
     assert viewer.go_on(now_s) is Outcome.SENT
-    assert viewer.offer(first, now_s) is Outcome.SENT
+    assert viewer.on_frame(first, now_s) is Outcome.SENT
 
 
-def viewer_on(connection: socket.socket, opening: bytes = OPENING, **wishes: Any) -> Viewer:
-    viewer = Viewer(connection, opening, seat=FakeSeat(), wishes=Wishes("127.0.0.1", **wishes))
-    viewer.welcome(1, 0.0, 1_700_000_000.0, seen_before=0)
+def viewer_on(connection: socket.socket, feed: FakeFeed | None = None, **wishes: Any) -> Viewer:
+    viewer = Viewer(
+        connection,
+        b"",
+        FakeHead("1.1", "200 OK"),
+        seat=FakeSeat(),
+        wishes=Wishes("127.0.0.1", **wishes),
+        feed=cast(Feed, feed or FakeFeed()),
+        totals=Totals(),
+    )
+    viewer.welcome(0.0)
     return viewer
 
 
@@ -60,6 +100,15 @@ def read_exactly(client: socket.socket, count: int) -> bytes:
     while len(came) < count:
         came += client.recv(count - len(came)) or pytest.fail(f"the end came after {len(came)} bytes")
     return came
+
+
+def opened(server: socket.socket, client: socket.socket, **wishes: Any) -> Viewer:
+    """Return a viewer whose opening was read."""
+    viewer = viewer_on(server, **wishes)
+    assert viewer.go_on(0.0) is Outcome.SENT
+    advanced = wishes.get("form") is PartForm.ADVANCED
+    read_exactly(client, len(OPENING) + advanced * len(b"Content-Type: image/jpeg\r\n\r\n"))
+    return viewer
 
 
 def test_the_opening_and_the_newest_frame_go_out_at_the_first_edge(
@@ -77,50 +126,54 @@ def test_a_viewer_that_stops_reading_skips_frames_and_no_part_is_torn(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
     server, client = ends
-    viewer = viewer_on(server)
+    feed = FakeFeed()
+    viewer = viewer_on(server, feed)
     viewer.go_on(0.0)
     sequence = 1
-    while viewer.offer(last := offer(sequence, 300_000), 0.0) is Outcome.SENT:
+    while viewer.on_frame(last := offer(sequence, 300_000), 0.0) is Outcome.SENT:
         sequence += 1
     begun = _sequence(viewer)
     for _ in range(10):
         last = offer(sequence := sequence + 1, 300_000)
-        assert viewer.offer(last, 0.0) is Outcome.BUSY
+        assert viewer.on_frame(last, 0.0) is Outcome.BUSY
     came = b""
+    feed.newest = last
     while viewer.blocked or _sequence(viewer) != sequence:
         came += client.recv(1 << 20)
-        if viewer.go_on(0.0) is Outcome.SENT and _sequence(viewer) != sequence:
-            viewer.offer(last, 0.0)
-    viewer.end()
+        viewer.on_edge(0.0, ended=False, half_closed=False)
+    viewer.end("test", 0.0)
     while rest := client.recv(1 << 20):
         came += rest
     expected = [offer(number, 300_000).plain for number in [*range(1, begun + 1), sequence]]
     assert came == OPENING + b"".join(expected)
-    assert viewer.facts(2.0, last, seen=sequence).skipped == sequence - begun - 1
+    assert viewer.facts(2.0).skipped == sequence - begun - 1
 
 
-def test_an_opening_that_is_not_taken_blocks_the_viewer(
+def test_an_opening_that_is_not_taken_blocks_the_connection(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
-    """It must be let go after a while as any other that takes nothing."""
+    """It must be disconnected after a while like any other that reads nothing."""
     server, _ = ends
-    viewer = viewer_on(server, bytes(20_000_000))
-    assert viewer.go_on(0.0) is Outcome.BUSY
-    assert viewer.blocked
+    connection = Connection(server, bytes(20_000_000), seat=FakeSeat())
+    connection.admitted(0.0)
+    assert connection.go_on(0.0) is Outcome.BUSY
+    assert connection.blocked
 
 
 def test_a_repeat_is_sent_once_more_and_counts_as_no_frame(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
     server, client = ends
-    viewer = viewer_on(server)
-    start(viewer, offer(1))
-    assert viewer.repeat(offer(1), 1.0) is Outcome.SENT
+    feed = FakeFeed()
+    viewer = viewer_on(server, feed)
+    feed.newest = offer(1)
+    start(viewer, feed.newest)
+    assert viewer.on_look(0.3) is Outcome.SENT
     assert viewer.freshness is Freshness.REPEAT
     expected = OPENING + offer(1).plain * 2
     assert read_exactly(client, len(expected)) == expected
     assert viewer.frames == 1
-    viewer.offer(offer(2), 1.0)
+    viewer.on_frame(offer(2), 1.0)
     assert viewer.freshness.value == "live"
 
 
@@ -135,13 +188,17 @@ def test_a_placeholder_counts_as_no_frame_and_keeps_the_last_sequence(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
     server, client = ends
-    viewer = viewer_on(server, form=PartForm.FACTS)
+    feed = FakeFeed()
+    viewer = viewer_on(server, feed, form=PartForm.FACTS)
     start(viewer, offer(3))
-    assert viewer.show_placeholder(offer(3), 1, 2.0) is Outcome.SENT
+    feed.live = False
+    feed.placeholders.current, feed.placeholders.number = offer(3), 1
+    assert viewer.on_look(2.0) is Outcome.SENT
+    assert viewer.on_look(2.1) is Outcome.SENT, "and not twice"
     came = read_exactly(client, len(OPENING) + 2 * len(offer(3).plain))
     assert came.count(b"X-Sequence: 3\r\n") == 2
     assert b"X-Freshness: placeholder\r\n" in came
-    assert (viewer.frames, _sequence(viewer), viewer.placeholder) == (1, 3, 1)
+    assert (viewer.frames, _sequence(viewer)) == (1, 3)
     assert viewer.freshness is Freshness.PLACEHOLDER
 
 
@@ -149,8 +206,8 @@ def test_the_next_head_goes_out_with_the_frame_before_it_where_it_is_wanted(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
     server, client = ends
-    viewer = viewer_on(server, b"", form=PartForm.ADVANCED)
-    start(viewer, offer(1))
+    viewer = opened(server, client, form=PartForm.ADVANCED)
+    viewer.on_frame(offer(1), 0.0)
     jpeg = offer(1).frame.jpeg
     expected = jpeg + b"\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n"
     assert read_exactly(client, len(expected)) == expected
@@ -162,11 +219,11 @@ def test_a_stream_is_thinned_to_the_rate_that_is_wanted(
 ) -> None:
     """Ten seconds of a camera with 20 frames a second that are up to 5 ms early or late."""
     server, client = ends
-    viewer = viewer_on(server, b"", fps=fps)
+    viewer = opened(server, client, fps=fps)
     early = 0
     for number in range(200):
         now_s = 100 + number / 20 + (-0.005, 0.0, 0.005)[number % 3]
-        outcome = viewer.offer(offer(number + 1), now_s)
+        outcome = viewer.on_frame(offer(number + 1), now_s)
         early += outcome is Outcome.EARLY
         if outcome is Outcome.SENT:
             read_exactly(client, len(offer(number + 1).plain))
@@ -174,24 +231,52 @@ def test_a_stream_is_thinned_to_the_rate_that_is_wanted(
     assert viewer.frames + early == 200
 
 
-def test_facts_tell_how_far_behind_a_viewer_is(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_facts_say_how_far_behind_a_viewer_is(ends: tuple[socket.socket, socket.socket]) -> None:
     server, client = ends
-    viewer = viewer_on(server, b"", user_agent="curl", key="car")
+    feed = FakeFeed()
+    viewer = opened(server, client, feed=feed, user_agent="curl", key="car")
     for number in range(1, 21):
-        viewer.offer(offer(number), number / 20)
+        feed.newest = offer(number)
+        viewer.on_frame(feed.newest, number / 20)
         read_exactly(client, len(offer(number).plain))
-    newest = offer(30)
-    newest.captured_ns = 700_000_000
-    facts = viewer.facts(2.0, newest, seen=30)
-    assert (facts.user_agent, facts.key, facts.address) == ("curl", "car", "127.0.0.1")
-    assert (facts.frames, facts.skipped, facts.behind_ms) == (20, 10, 700)
-    assert (facts.fps, facts.freshness, facts.quiet_s) == (10.0, "live", 1.0)
-    assert facts.bytes == 20 * len(offer(1).plain)
-    assert (facts.since_unix_s, facts.watched_s) == (1_700_000_000.0, 2.0)
+    viewer.on_look(1.0)
+    feed.newest = offer(30)
+    feed.newest.captured_ns = 700_000_000
+    facts = viewer.facts(2.0)
+    assert (facts.user_agent, facts.address) == ("curl", "127.0.0.1")
+    assert (facts.frames, facts.skipped, facts.behind_ms) == (20, 0, 700)
+    assert (facts.fps, facts.freshness, facts.quiet_s) == (20.0, "live", 1.0)
+    assert facts.bytes == 20 * len(offer(1).plain) + len(OPENING)
+    assert (facts.id, facts.watched_s) == (1, 2.0)
+    assert "car" not in repr(facts)
 
 
-def test_a_peer_is_silent_that_acknowledges_nothing(ends: tuple[socket.socket, socket.socket]) -> None:
-    """One that only pauses has acknowledged what its kernel has room for."""
+class SilentSocket:
+    """A socket whose peer acknowledges nothing: of struct tcp_info the two fields that count are set."""
+
+    def __init__(self, unacknowledged: int, last_ack_ms: int) -> None:
+        self._told = struct.pack("=24xI28xI", unacknowledged, last_ack_ms)
+
+    def send(self, _content: bytes, _flags: int = 0) -> int:
+        raise BlockingIOError
+
+    def getsockopt(self, _level: int, _name: int, _length: int) -> bytes:
+        return self._told
+
+
+@pytest.mark.parametrize(
+    ("unacknowledged", "last_ack_ms", "expected"), [(3, 10_000, True), (3, 9_999, False), (0, 60_000, False)]
+)
+def test_a_peer_is_silent_that_acknowledges_nothing_of_what_is_on_the_way(
+    unacknowledged: int, last_ack_ms: int, expected: bool
+) -> None:
+    """The machine is off, or has left the network; test_lost_network.py has the real one."""
+    silent = cast(socket.socket, SilentSocket(unacknowledged, last_ack_ms))
+    assert Connection(silent, b"", seat=FakeSeat()).is_silent(10.0) is expected
+
+
+def test_a_peer_that_only_pauses_is_not_silent(ends: tuple[socket.socket, socket.socket]) -> None:
+    """It has acknowledged what its kernel has room for."""
     server, _ = ends
     connection = Connection(server, b"", seat=FakeSeat())
     connection.admitted(0.0)
@@ -201,12 +286,35 @@ def test_a_peer_is_silent_that_acknowledges_nothing(ends: tuple[socket.socket, s
     eventually(lambda: not connection.is_silent(0.0))
 
 
+def test_who_pours_data_in_is_ended_all_the_same(ends: tuple[socket.socket, socket.socket]) -> None:
+    """`cat /dev/zero` at the other end held the thread that serves everybody for as long as it liked."""
+    server, client = ends
+    viewer = viewer_on(server)
+    client.settimeout(5)
+    stop = threading.Event()
+
+    def pour() -> None:
+        with contextlib.suppress(OSError):
+            while not stop.is_set():
+                client.sendall(bytes(1 << 20))
+
+    pouring = threading.Thread(target=pour, daemon=True)
+    pouring.start()
+    eventually(lambda: server.recv(1, socket.MSG_PEEK))
+    ending = threading.Thread(target=viewer.end, args=("test", 0.0), daemon=True)
+    ending.start()
+    ending.join(5)
+    assert not ending.is_alive()
+    stop.set()
+    pouring.join(10)
+
+
 def test_a_client_that_went_is_found_gone(ends: tuple[socket.socket, socket.socket]) -> None:
     server, client = ends
     viewer = viewer_on(server)
     viewer.go_on(0.0)
     client.close()
-    outcomes = [viewer.offer(offer(n), 0.0) for n in range(1, 50)]
+    outcomes = [viewer.on_frame(offer(n), 0.0) for n in range(1, 50)]
     assert Outcome.GONE in outcomes
 
 
@@ -218,7 +326,7 @@ def test_the_end_is_a_fin_and_no_reset_whatever_the_client_said_meanwhile(
     viewer = viewer_on(server)
     start(viewer, offer(1))
     client.sendall(b"GET /nobody-reads-this HTTP/1.1\r\n\r\n" * 100)
-    viewer.end()
+    viewer.end("test", 0.0)
     expected = OPENING + offer(1).plain
     assert read_exactly(client, len(expected)) == expected
     assert client.recv(1) == b""

@@ -201,7 +201,7 @@ def test_all_watch_at_once_and_each_is_shown_what_was_published(
     assert len(set(ids)) == count
     browser.get("about:blank")
     eventually(lambda: service.status()["viewers"]["count"] == 0, 10, "all left viewers forgotten")
-    assert service.log.count(" came from 127.0.0.1 (") == service.log.count(" from 127.0.0.1 left after ")
+    assert service.log.count(" (127.0.0.1) connected") == service.log.count(" (127.0.0.1) disconnected: ")
 
 
 def test_the_page_says_when_it_is_not_live_and_finds_a_new_server(

@@ -1,92 +1,188 @@
 # SPDX-License-Identifier: MIT
-"""Who may come in: places in all, and for each address. No socket and no thread of its own."""
+"""Who gets in, and who makes room: one decision under one lock. No socket and no thread of its own.
+
+A place is a `Seat`, taken before the answer is given and kept until the connection ends. Where a newcomer
+gets in at the expense of somebody, that seat is condemned in the same moment, so that nobody else counts on
+it; the fan-out disconnects the condemned at its next turn. See
+docs/decisions/0011-one-decision-lets-people-in.md.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import threading
-from collections import Counter
+import time
+from collections import Counter, deque
+from collections.abc import Callable
 from enum import Enum
+from typing import Protocol
 
 QUIET_S = 5.0
-"""A viewer that was sent nothing for longer gives its place to a newcomer from its own address."""
+"""A viewer that accepted no byte for longer gives its place to a newcomer from its own address."""
+_MOST_LEAVING = 64
+"""Condemned connections that have not ended yet, before a newcomer has to wait for them."""
+
+REPLACED = "replaced by a newer connection with its key"
+MADE_ROOM = "read nothing and made room for another from its address"
+
+
+class Kind(Enum):
+    """What a seat is for."""
+
+    VIEWER = "viewer"
+    WAITING = "waiting"
+    """For one snapshot."""
 
 
 class Refusal(Enum):
-    """Why somebody was not let in."""
+    """Why somebody did not get in."""
 
     HOUSE_FULL = "house full"
     ADDRESS_FULL = "address full"
 
 
+class Seated(Protocol):
+    """Whoever has a seat, as far as admission looks at them."""
+
+    sent_s: float
+    """When they last accepted bytes (CLOCK_MONOTONIC)."""
+
+
 class Seat:
-    """One place, until `leave`. It may be left more than once, and from any thread."""
+    """One place, until `leave`, which any thread may call, and more than once."""
 
-    __slots__ = ("_admission", "address", "in_place_of_the_quietest", "key")
+    __slots__ = ("_left", "bucket", "condemned", "key", "kind", "seated")
 
-    def __init__(
-        self, admission: Admission, address: str, key: str, *, in_place_of_the_quietest: bool
-    ) -> None:
-        self._admission: Admission | None = admission
-        self.address = address
+    def __init__(self, left: deque[Seat], kind: Kind, bucket: str, key: str) -> None:
+        self._left = left
+        self.kind = kind
+        self.bucket = bucket
+        """The address as limits count it, empty where they do not."""
         self.key = key
-        self.in_place_of_the_quietest = in_place_of_the_quietest
-        """Whether the viewer of this address that has been quiet for longest must go for it."""
+        self.condemned = ""
+        """Why its connection has to end; nothing while it may stay."""
+        self.seated: Seated | None = None
+        """Its connection, once the fan-out has it."""
 
     def leave(self) -> None:
-        """Give the place back."""
-        admission, self._admission = self._admission, None
-        if admission is not None:
-            admission.leave(self)
+        """Give the place back.
+
+        It takes no lock, because it may run in a garbage collection, at any allocation of any thread.
+        """
+        self._left.append(self)
 
 
 class Admission:
     """All places. For any thread."""
 
-    def __init__(self, *, most: int, most_per_address: int) -> None:
+    def __init__(
+        self, *, most: int, most_per_address: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._most = most
         self._most_per_address = most_per_address
+        self._clock = clock
         self._lock = threading.Lock()
-        self._taken = 0
-        self._by_address: Counter[str] = Counter()
-        self._by_key: Counter[str] = Counter()
+        self._left: deque[Seat] = deque()
+        self._seats: set[Seat] = set()
+        self._leaving: set[Seat] = set()
+        self._by_bucket: dict[str, set[Seat]] = {}
+        self._by_key: dict[tuple[Kind, str], Seat] = {}
+        self._refused: Counter[str] = Counter()
 
-    def enter(self, address: str, key: str, quiet_s: float) -> Seat | Refusal:
+    def enter(self, kind: Kind, address: str, key: str = "") -> Seat | Refusal:
         """Take a place for somebody from `address`.
 
-        Who brings a `key` that somebody who was let in has takes that one's place. `quiet_s` is how long
-        the quietest viewer of this address has been sent nothing; it must go where its address is full.
+        Who brings the `key` of a seat of the same kind replaces that one, also when all places are taken.
+        Where all places of an address are taken, the viewer of it that has accepted no byte for longest makes
+        room, if that is longer than QUIET_S.
         """
+        bucket = bucket_of(address)
         with self._lock:
-            instead = False
-            if not (key and self._by_key[key]):
-                if self._taken >= self._most:
-                    return Refusal.HOUSE_FULL
-                if not is_loopback(address) and self._by_address[address] >= self._most_per_address:
-                    if quiet_s <= QUIET_S:
-                        return Refusal.ADDRESS_FULL
-                    instead = True
-            self._count(address, key, 1)
-        return Seat(self, address, key, in_place_of_the_quietest=instead)
+            self._clear_away()
+            former = self._by_key.get((kind, key)) if key else None
+            leaving = {former: REPLACED} if former else {}
+            if bucket and self._is_full(bucket) and not (former and former.bucket == bucket):
+                quietest = self._quietest(bucket)
+                if quietest is None:
+                    return self._refuse(Refusal.ADDRESS_FULL)
+                leaving[quietest] = MADE_ROOM
+            if len(self._leaving) >= _MOST_LEAVING or (not leaving and len(self._seats) >= self._most):
+                return self._refuse(Refusal.HOUSE_FULL)
+            for seat, why in leaving.items():
+                self._condemn(seat, why)
+            return self._seat(kind, bucket, key)
 
-    def leave(self, seat: Seat) -> None:
-        """Take a place back. For `Seat.leave`, which does it once."""
+    @property
+    def places_taken(self) -> int:
+        """How many places are taken, by viewers and by those who wait for one frame."""
         with self._lock:
-            self._count(seat.address, seat.key, -1)
+            self._clear_away()
+            return len(self._seats)
 
-    def _count(self, address: str, key: str, step: int) -> None:
-        self._taken += step
-        for counter, name in ((self._by_address, address), (self._by_key, key)):
-            counter[name] += step
-            if not counter[name]:
-                del counter[name]
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many were refused since the start, by reason."""
+        with self._lock:
+            return dict(self._refused)
+
+    def _is_full(self, bucket: str) -> bool:
+        return len(self._by_bucket.get(bucket, ())) >= self._most_per_address
+
+    def _quietest(self, bucket: str) -> Seat | None:
+        now_s = self._clock()
+        quiet = [
+            (seat.seated.sent_s, id(seat), seat)
+            for seat in self._by_bucket[bucket]
+            if seat.kind is Kind.VIEWER and seat.seated and now_s - seat.seated.sent_s > QUIET_S
+        ]
+        return min(quiet)[2] if quiet else None
+
+    def _seat(self, kind: Kind, bucket: str, key: str) -> Seat:
+        seat = Seat(self._left, kind, bucket, key)
+        self._seats.add(seat)
+        if bucket:
+            self._by_bucket.setdefault(bucket, set()).add(seat)
+        if key:
+            self._by_key[kind, key] = seat
+        return seat
+
+    def _condemn(self, seat: Seat, why: str) -> None:
+        self._forget(seat)
+        self._leaving.add(seat)
+        seat.condemned = why
+
+    def _forget(self, seat: Seat) -> None:
+        self._seats.discard(seat)
+        neighbours = self._by_bucket.get(seat.bucket, set())
+        neighbours.discard(seat)
+        if not neighbours:
+            self._by_bucket.pop(seat.bucket, None)
+        if self._by_key.get((seat.kind, seat.key)) is seat:
+            del self._by_key[seat.kind, seat.key]
+
+    def _clear_away(self) -> None:
+        while self._left:
+            seat = self._left.popleft()
+            self._leaving.discard(seat)
+            self._forget(seat)
+
+    def _refuse(self, refusal: Refusal) -> Refusal:
+        self._refused[refusal.value] += 1
+        return refusal
 
 
-def is_loopback(address: str) -> bool:
-    """Tell whether an address is this machine's own: a proxy there speaks for many."""
+def bucket_of(address: str) -> str:
+    """Return an address as limits count it: IPv6 by its /64, because a host has all addresses of one.
+
+    Nothing for those that are not limited: this machine's own, and a Unix socket's. A proxy speaks for many.
+    """
     try:
-        found = ipaddress.ip_address(address)
+        found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return bool((mapped or found).is_loopback)
+        return ""
+    plain = getattr(found, "ipv4_mapped", None) or found
+    if plain.is_loopback:
+        return ""
+    if isinstance(plain, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(plain) >> 64 << 64, 64)))
+    return str(plain)

@@ -25,6 +25,9 @@ whatever is unsent. This ends the buffer with the frame (Linux 4.7 and newer).""
 _KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT = 5, 3, 3
 """While nothing is sent, a phone that left the network shows only by not answering (tcp(7))."""
 
+_MOST_READS = 64
+"""Of 64 KiB each, at an end."""
+
 _TCP_INFO = struct.Struct("=24xI28xI")
 """Of struct tcp_info (linux/tcp.h): tcpi_unacked, and tcpi_last_ack_recv in milliseconds."""
 
@@ -58,11 +61,13 @@ class Connection:
         self._send = taken_over.send
         self._rest: memoryview | None = memoryview(opening) if opening else None
         self.seat = seat
+        seat.seated = self
         self.blocked = False
         """Whether it takes no byte now."""
         self.half_closed = False
         """Whether its client will send no more, as one that has left."""
-        self.sent_s = 0.0
+        self.sent_s = float("inf")
+        """When it last accepted bytes, once it was welcome."""
         self.taken_bytes = 0
 
     def admitted(self, now_s: float) -> None:
@@ -142,11 +147,16 @@ class Connection:
         unacknowledged, last_ms = _TCP_INFO.unpack(told)
         return bool(unacknowledged) and bool(last_ms >= 1000 * for_s)
 
-    def end(self) -> None:
-        """End the connection with a FIN, for input left unread would turn it into a reset; leave the seat."""
+    def close(self) -> None:
+        """End the connection with a FIN and leave the seat.
+
+        Input left unread would turn the FIN into a reset; a client that pours more in than is read here gets
+        one.
+        """
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
-            while self._socket.recv(65536):
-                pass
+            for _ in range(_MOST_READS):
+                if not self._socket.recv(65536):
+                    break
         self._socket.close()
         self.seat.leave()

@@ -1,325 +1,280 @@
 # SPDX-License-Identifier: MIT
-"""The fan-out: one thread and one epoll serve all viewers, one send per viewer and frame.
+"""The fan-out: one thread and one epoll serve all guests of all feeds, one send per viewer and frame.
 
-Its thread alone touches the rings. What others may know stands in an immutable outlook.
+Its thread alone touches the rings. What others may know, they read from outlooks and facts, which never
+change.
 """
 
 from __future__ import annotations
 
-import logging
 import select
+import socket
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
-from server_proc.live import patience
-from server_proc.live.admission import QUIET_S, Admission, Refusal
-from server_proc.live.arrivals import Arrivals
-from server_proc.live.boards import Boards, Rings
-from server_proc.live.connection import BUSY, EARLY, GONE, SENT, Outcome
-from server_proc.live.freshness import Freshness, due, repeat_after_s
-from server_proc.live.offer import Offer
+from server_proc.live.admission import Admission, Kind, Refusal, Seat
+from server_proc.live.connection import BUSY, GONE
+from server_proc.live.feed import Feed, FeedRings
+from server_proc.live.guest import Guest
+from server_proc.live.head import Head
+from server_proc.live.heartbeat import Heartbeat
 from server_proc.live.outlook import Outlook
-from server_proc.live.placeholders import Placeholders
 from server_proc.live.ticket import Ticket
-from server_proc.live.viewer import Viewer, ViewerFacts, Wishes
-from server_proc.live.waiting import Respond, Waiting
+from server_proc.live.totals import Totals
+from server_proc.live.viewer import Viewer, ViewerFacts
+from server_proc.live.waiting import Ask, Waiting
+from server_proc.live.wishes import Wishes
+from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.doorbell import Doorbell
-from shm_ring.frame import Frame, FrameFacts
-
-_log = logging.getLogger(__name__)
+from shm_ring.status import ServerStatus, SupervisorStatus
 
 _LOOK_S, _LOOK_SLACK_S = 0.2, 0.05
-"""How often boards are read and the ring is looked at unasked, and once when the newest frame grows stale;
-so much later if a frame comes then, for waking up costs more than looking."""
+"""How often boards are read and the ring is looked at unasked. If a frame arrives within the slack, the look
+rides on that wake-up."""
+_SWEEP_S = 1.0
+"""How often all guests are looked at while frames flow; while none do, it is at each look."""
+_ATTENTIVE_S = 2.0
+"""How long each new frame is still taken after the last guest has left: then nobody is woken for nobody."""
 _FINISH_S = 0.5
 """How long a stop waits for viewers to take the rest of their part."""
 _EDGES = select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_RINGS = select.EPOLLIN | select.EPOLLET
+"""Each ring of a doorbell is an edge, so nobody has to quiet it."""
 _ENDED = select.EPOLLERR | select.EPOLLHUP
+
+LEFT = "closed the connection"
+STOPPING = "ended because the server is stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Rings:
+    """The fan-out's view of shared memory."""
+
+    feed: FeedRings
+    supervisor_board: BoardReader[SupervisorStatus]
+    own_board: BoardWriter[ServerStatus]
 
 
 class FanOut:
-    """All viewers and the newest frame.
-
-    `run` is its thread's whole life; `admit`, `admit_waiting`, `outlook` and `stop` may be used from any
-    thread.
-    """
+    """All guests of all feeds. `run` is its thread's whole life; all else but `serve_once` is for any
+    thread."""
 
     def __init__(
         self,
         rings: Rings,
         admission: Admission,
         *,
-        main_loop_turns: Callable[[], int],
+        web_turns: Callable[[], int],
         stale_after_s: float | None = None,
         expected_size: tuple[int, int] = (640, 480),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the rings and the admission.
+        """Take the rings, and who decides on getting in.
 
-        `main_loop_turns` counts up while Waitress's main loop is alive; `stale_after_s` is the age from
-        which a frame is not shown as live, None for what follows from the frame period; `expected_size`
-        is the (width, height) of pictures for as long as there was none.
+        `web_turns` counts up while Waitress is alive; `stale_after_s` is the age from which a frame is not
+        shown as live, None for what follows from the frame period; `expected_size` is the (width, height) of
+        pictures for as long as there was none; `clock` reads CLOCK_MONOTONIC.
         """
-        self._frames = rings.frames
         self._clock = clock
-        self._epoll = select.epoll()
+        self._admission = admission
+        self._supervisor_board = rings.supervisor_board
+        self._heartbeat = Heartbeat(rings.own_board, web_turns)
         self._wake = Doorbell.create()
-        self._wake_fd, self._doorbell_fd = self._wake.fileno(), rings.doorbell.fileno()
-        # each ring is an edge, so nobody needs to quiet the bell
-        self._epoll.register(self._wake_fd, select.EPOLLIN | select.EPOLLET)
-        self._epoll.register(self._doorbell_fd, select.EPOLLIN | select.EPOLLET)
-        self._arrivals = Arrivals(admission, self._wake)
-        self._boards = Boards(rings, main_loop_turns, stale_after_s)
-        self._began_s = clock()
-        facts = FrameFacts(round(self._began_s * 1e9), time.time_ns(), *expected_size)
-        self._placeholders = Placeholders(Frame(0, facts, b""), drawn=self._wake.ring)
+        self._wake_fd = self._wake.fileno()
+        self._feed = Feed(
+            rings.feed,
+            asked_stale_after_s=stale_after_s,
+            expected_size=expected_size,
+            now_s=clock(),
+            drawn=self._wake.ring,
+        )
+        self._feed_of_bell = {self._feed.doorbell.fileno(): self._feed}
+        self._feed_of_guest: dict[int, Feed] = {}
+        self._epoll = select.epoll()
+        for bell in (self._wake_fd, *self._feed_of_bell):
+            self._epoll.register(
+                bell, select.EPOLLIN | select.EPOLLET
+            )  # each ring is an edge: nobody quiets it
+        self._leaving = threading.Lock()
+        """Held while somebody leaves, who is either among the guests or in the totals."""
+        self._arrived: deque[tuple[Feed, Guest]] = deque()
         self._stopping = False
-        self._viewers: dict[int, Viewer] = {}
-        self._waiting: dict[int, Waiting] = {}
-        self._last_id = 0
-        self._newest: Offer | None = None
-        self._publishes_seen = 0
-        self._frames_seen = 0
-        self._flows_s = 0.0
-        self._repeat_due_s = float("inf")
-        self._look_due_s = 0.0
+        self._look_due_s = self._sweep_due_s = 0.0
+        self._guests_s = clock()
+        self._totals = Totals()
+
+    def outlook(self) -> Outlook:
+        """Return what is known of the camera now."""
+        return self._feed.outlook
+
+    def census(self) -> tuple[list[tuple[Wishes, ViewerFacts]], Totals]:
+        """Return who watches (what each asked for, and how it is served), and the totals of those who have
+        left."""
+        with self._leaving:
+            guests, totals = list(self._feed.guests.values()), replace(self._totals)
+        now_s = self._clock()
+        return [(one.wishes, one.facts(now_s)) for one in guests if isinstance(one, Viewer)], totals
 
     def admit(self, wishes: Wishes) -> Ticket | Refusal:
         """Reserve a place for a viewer."""
-        return self._arrivals.admit(wishes, self._quietest_s(wishes.address))
+        make = partial(Viewer, wishes=wishes, feed=self._feed, totals=self._totals)
+        return self._ticket(self._admission.enter(Kind.VIEWER, wishes.address, wishes.key), make)
 
-    def admit_waiting(self, wishes: Wishes, after: int, respond: Respond) -> Ticket | Refusal:
-        """Reserve a place for a client that waits for a frame with a sequence above `after`.
+    def admit_waiting(self, wishes: Wishes, ask: Ask, wait_s: float) -> Ticket | Refusal:
+        """Reserve a place for a client that waits, for `wait_s` at most, until `ask` gives an answer.
 
-        `respond` makes the whole answer, and is called by the fan-out's thread.
+        `ask` is called by the fan-out's thread, so it must be quick.
         """
-        return self._arrivals.admit_waiting(wishes, self._quietest_s(wishes.address), after, respond)
-
-    @property
-    def outlook(self) -> Outlook:
-        """All that others may know, as it was at one moment."""
-        newest = self._newest
-        return replace(self._boards.told, frame=newest.frame if newest else None)
+        make = partial(Waiting, feed=self._feed, ask=ask, wait_s=wait_s)
+        return self._ticket(self._admission.enter(Kind.WAITING, wishes.address, wishes.key), make)
 
     def stop(self) -> None:
-        """End all streams after a whole part, and then the thread."""
+        """End all streams after a whole part, and then the thread. A signal handler may call it."""
         self._stopping = True
         self._wake.ring()
 
     def run(self) -> None:
         """Serve until `stop`."""
         while not self._stopping:
-            self._serve_once()
+            now_s = self._clock()
+            slack_s = _LOOK_SLACK_S if self._feed.attentive else 0.0
+            due_s = min(self._feed.repeat_due_s, self._look_due_s + slack_s)
+            self.serve_once(max(0.0, due_s - now_s))
         self._end_all()
 
-    def _quietest_s(self, address: str) -> float:
-        quiet_s = (one.quiet_s for one in self._boards.told.viewers if one.address == address)
-        return max(quiet_s, default=0.0)
-
-    def _serve_once(self) -> None:
-        until_s = min(self._repeat_due_s, self._look_due_s + _LOOK_SLACK_S)
-        events = self._epoll.poll(max(0.0, until_s - self._clock()))
+    def serve_once(self, wait_s: float) -> None:
+        """Wait for something to do, for `wait_s` at most, and do it. For the fan-out's thread."""
+        events = self._epoll.poll(wait_s)
         now_s = self._clock()
         woken = False
         for descriptor, event in events:
-            viewer = self._viewers.get(descriptor)
-            if viewer is not None:
-                self._on_edge(viewer, event, now_s)
-            elif descriptor == self._doorbell_fd:
-                self._show_newest(now_s)
+            feed = self._feed_of_guest.get(descriptor)
+            if feed is not None:
+                self._on_edge(feed, descriptor, event, now_s)
             elif descriptor == self._wake_fd:
                 woken = True
-            elif descriptor in self._waiting:
-                self._serve_waiting(self._waiting[descriptor], now_s, ended=bool(event & _ENDED))
-        # Last, for a newcomer's descriptor may be one of these events' that was closed meanwhile.
-        if woken:
-            self._welcome(now_s)
-            if self._placeholders.take_drawn():
-                self._send_what_is_due(now_s)
-        if now_s >= self._repeat_due_s:
-            self._send_what_is_due(now_s)
-        if now_s >= self._look_due_s:
+            elif descriptor in self._feed_of_bell:  # else it is one that was disconnected just now
+                self._show_newest(self._feed_of_bell[descriptor], now_s)
+        if woken:  # last: a newcomer may have the descriptor of one of these events that ended meanwhile
+            self._on_wake(now_s)
+        if now_s >= min(self._look_due_s, self._feed.repeat_due_s):
             self._look(now_s)
 
-    def _on_edge(self, viewer: Viewer, event: int, now_s: float) -> None:
-        viewer.half_closed = viewer.half_closed or bool(event & select.EPOLLRDHUP)
-        outcome = GONE if event & _ENDED else viewer.go_on(now_s)
-        if outcome is SENT:
-            outcome = self._send_due(viewer, now_s)
-        if outcome is GONE:
-            self._let_go(viewer, now_s)
+    def _ticket(self, seat: Seat | Refusal, make: Callable[..., Guest]) -> Ticket | Refusal:
+        if isinstance(seat, Refusal):
+            return seat
+        feed = self._feed
 
-    def _show_newest(self, now_s: float) -> None:
-        publishes = self._frames.publishes
-        if publishes == self._publishes_seen:
+        def take(connection: socket.socket, unsent: bytes, head: Head) -> None:
+            self._arrived.append((feed, make(connection, unsent, head, seat=seat)))
+            self._wake.ring()
+
+        return Ticket(seat, take)
+
+    def _on_edge(self, feed: Feed, descriptor: int, event: int, now_s: float) -> None:
+        guest = feed.guests[descriptor]
+        half_closed = bool(event & select.EPOLLRDHUP)
+        if guest.on_edge(now_s, ended=bool(event & _ENDED), half_closed=half_closed) is GONE:
+            self._disconnect(feed, guest, LEFT, now_s)
+
+    def _show_newest(self, feed: Feed, now_s: float) -> None:
+        was_live = feed.live
+        if not feed.take_newest(now_s) or feed.newest is None:
             return
-        self._publishes_seen = publishes
-        published = self._frames.latest(self._newest.sequence if self._newest else 0)
-        if published is None:
+        if not was_live:
+            self._look_due_s = now_s  # the supervisor hears of it at once
+        self._totals.frames += 1
+        newest = feed.newest
+        if feed.guests:
+            newest.join()
+        for guest in list(feed.guests.values()):
+            if guest.on_frame(newest, now_s) is GONE:
+                self._disconnect(feed, guest, LEFT, now_s)
+
+    def _on_wake(self, now_s: float) -> None:
+        while self._arrived:
+            self._welcome(*self._arrived.popleft(), now_s)
+        for guest in list(self._feed.guests.values()):
+            if guest.seat.condemned:
+                self._disconnect(self._feed, guest, guest.seat.condemned, now_s)
+        if self._feed.placeholders.take_drawn(now_s):
+            self._sweep(self._feed, now_s)
+
+    def _welcome(self, feed: Feed, guest: Guest, now_s: float) -> None:
+        if not feed.attentive:
+            self._epoll.modify(feed.doorbell.fileno(), _RINGS)
+            feed.attentive = True
+            self._show_newest(feed, now_s)
+        try:
+            guest.welcome(now_s)
+            self._epoll.register(guest.fileno(), _EDGES)  # writable from the start: that is the first edge
+        except OSError as error:  # it left before it was welcome, or the kernel has no room for one more
+            guest.end(error.strerror or LEFT, now_s)
             return
-        newest = self._newest = Offer(Frame.of(published))
-        if self._is_stale(now_s):
-            return  # this server process is new, and the camera is away
-        self._flows_s = now_s
-        if self._placeholders.current is not None:
-            self._placeholders.end()
-        self._frames_seen += 1
-        for viewer in list(self._viewers.values()):
-            outcome = viewer.offer(newest, now_s)
-            if outcome is SENT:
-                continue
-            if outcome is EARLY:
-                viewer.thinned += 1
-            elif outcome is GONE:
-                self._let_go(viewer, now_s)
-        for waiting in list(self._waiting.values()):
-            self._serve_waiting(waiting, now_s)
-        self._repeat_due_s = now_s + repeat_after_s(self._boards.told.period_s)
+        feed.guests[guest.fileno()] = guest
+        self._feed_of_guest[guest.fileno()] = feed
 
-    def _is_stale(self, now_s: float) -> bool:
-        return self._quiet_s(now_s) >= self._boards.told.stale_after_s
-
-    def _quiet_s(self, now_s: float) -> float:
-        """Return for how many seconds there has been no live picture."""
-        return now_s - self._began_s if self._newest is None else self._newest.age_s(now_s)
-
-    def _send_what_is_due(self, now_s: float) -> None:
-        """Go through all viewers while no new frame comes: some may still need the last, or again."""
-        self._repeat_due_s = float("inf")
-        for viewer in list(self._viewers.values()):
-            if self._send_due(viewer, now_s) is GONE:
-                self._let_go(viewer, now_s)
-
-    def _send_due(self, viewer: Viewer, now_s: float) -> Outcome:
-        newest, placeholder = self._newest, self._placeholders.current
-        period_s = max(self._boards.told.period_s, viewer.period_s)
-        step = due(
-            stale=self._is_stale(now_s),
-            newest=newest.sequence if newest else 0,
-            sent=viewer.shown.sequence if viewer.shown else 0,
-            repeated=viewer.freshness is not Freshness.LIVE,
-            quiet_s=now_s - viewer.sent_s,
-            period_s=period_s,
-            placeholder=self._placeholders.number if placeholder else 0,
-            placeholder_sent=viewer.placeholder,
-        )
-        again_s = viewer.sent_s + repeat_after_s(period_s)
-        if again_s > now_s:
-            self._repeat_due_s = min(self._repeat_due_s, again_s)
-        if step is Freshness.LIVE and newest:
-            return viewer.offer(newest, now_s)
-        if step is Freshness.REPEAT and newest:
-            return viewer.repeat(newest, now_s)
-        if step is Freshness.PLACEHOLDER and placeholder:
-            return viewer.show_placeholder(placeholder, self._placeholders.number, now_s)
-        return SENT
-
-    def _welcome(self, now_s: float) -> None:
-        for one in self._arrivals:
-            try:
-                if isinstance(one, Viewer):
-                    self._welcome_viewer(one, now_s)
-                else:
-                    one.admitted(now_s)
-                    self._waiting[one.fileno()] = one
-            except OSError:  # it went before it came
-                one.end()
-                continue
-            # writable from the start, so registering makes the first edge
-            self._epoll.register(one.fileno(), _EDGES)
-
-    def _welcome_viewer(self, viewer: Viewer, now_s: float) -> None:
-        self._last_id += 1
-        viewer.welcome(self._last_id, now_s, time.time(), seen_before=self._frames_seen)
-        self._make_room(viewer, now_s)
-        self._viewers[viewer.fileno()] = viewer
-        self._boards.viewers_changed()
-        _log.info("viewer #%d came from %s (%s)", viewer.id, viewer.wishes.address, self._count())
-
-    def _make_room(self, newcomer: Viewer, now_s: float) -> None:
-        """Let go of whom a newcomer takes the place of: its own ghost, or the quietest of its address."""
-        key = newcomer.wishes.key
-        ghosts = [viewer for viewer in self._viewers.values() if key and viewer.wishes.key == key]
-        for ghost in ghosts:
-            self._let_go(ghost, now_s, "was replaced by a viewer with its key")
-        if newcomer.seat.in_place_of_the_quietest:
-            address = newcomer.wishes.address
-            neighbours = (viewer for viewer in self._viewers.values() if viewer.wishes.address == address)
-            quietest = min(neighbours, key=lambda viewer: viewer.sent_s, default=None)
-            if quietest is not None and now_s - quietest.sent_s > QUIET_S:
-                self._let_go(quietest, now_s, "took nothing and gave its place to another of its address")
-
-    def _let_go(self, viewer: Viewer, now_s: float, how: str = "left") -> None:
-        told = viewer.facts(now_s, self._newest, seen=self._frames_seen)
-        del self._viewers[viewer.fileno()]
-        self._boards.viewers_changed()
-        self._epoll.unregister(viewer.fileno())
-        viewer.end()
-        _log.info(
-            "viewer #%d from %s %s after %.1f s: %d frames, %d skipped (%s)",
-            told.id,
-            told.address,
-            how,
-            told.watched_s,
-            told.frames,
-            told.skipped,
-            self._count(),
-        )
-
-    def _count(self) -> str:
-        return f"{len(self._viewers)} viewer{'' if len(self._viewers) == 1 else 's'}"
-
-    def _serve_waiting(self, waiting: Waiting, now_s: float, *, ended: bool = False) -> None:
-        fresh = None if self._newest is None or self._is_stale(now_s) else self._newest.frame
-        waiting.look(fresh, now_s)
-        if ended or waiting.send(now_s) is GONE or waiting.done or self._gave_up(waiting, now_s):
-            del self._waiting[waiting.fileno()]
-            self._epoll.unregister(waiting.fileno())
-            waiting.end()
+    def _disconnect(self, feed: Feed, guest: Guest, why: str, now_s: float) -> None:
+        self._epoll.unregister(guest.fileno())
+        with self._leaving:
+            del feed.guests[guest.fileno()], self._feed_of_guest[guest.fileno()]
+            guest.end(why, now_s)
 
     def _look(self, now_s: float) -> None:
-        stale_in_s = self._boards.told.stale_after_s - self._quiet_s(now_s)
-        self._look_due_s = now_s + (min(stale_in_s, _LOOK_S) if stale_in_s > 0 else _LOOK_S)
-        self._boards.look(lambda: self._facts(now_s), now_s)
-        self._show_newest(now_s)  # in case a writer died between its publish and its ringing
-        if self._viewers and self._is_stale(now_s):
-            newest = self._newest.frame if self._newest else None
-            self._placeholders.draw(newest, self._quiet_s(now_s), self._boards.told.supervisor, now_s)
-        if now_s - self._flows_s >= _LOOK_S:
-            self._send_what_is_due(now_s)
-        for viewer in list(self._viewers.values()):
-            if self._gave_up(viewer, now_s):
-                self._let_go(viewer, now_s, "took nothing more and was let go")
-        for waiting in list(self._waiting.values()):
-            self._serve_waiting(waiting, now_s)
-        self._boards.write_own(self._frames_seen + self._placeholders.number, now_s)
+        feed = self._feed
+        self._show_newest(feed, now_s)  # in case a writer died between its publish and its ringing
+        feed.look(self._supervisor_board.read(), now_s)
+        flows = now_s - feed.flowed_s < _LOOK_S
+        if not flows or now_s >= self._sweep_due_s:
+            self._sweep_due_s = now_s + _SWEEP_S
+            self._sweep(feed, now_s)
+        if feed.guests:
+            self._guests_s = now_s
+        elif feed.attentive and now_s - self._guests_s >= _ATTENTIVE_S:
+            feed.attentive = False
+            self._epoll.modify(feed.doorbell.fileno(), 0)
+        offered = self._totals.frames + feed.placeholders.number
+        self._heartbeat.write(feed, offered=offered, viewers=self._totals.watching, now_s=now_s)
+        self._look_due_s = now_s + self._look_again_s(feed, now_s)
 
-    def _facts(self, now_s: float) -> tuple[ViewerFacts, ...]:
-        seen = self._frames_seen
-        return tuple(viewer.facts(now_s, self._newest, seen=seen) for viewer in self._viewers.values())
+    @staticmethod
+    def _look_again_s(feed: Feed, now_s: float) -> float:
+        """Return in how many seconds to look again: also when the newest frame grows stale."""
+        if not feed.attentive:
+            return min(_LOOK_S, feed.stale_after_s / 2)  # the newest frame is never older than it seems
+        stale_in_s = feed.stale_in_s(now_s)
+        return min(stale_in_s, _LOOK_S) if stale_in_s > 0 else _LOOK_S
 
-    def _gave_up(self, one: Viewer | Waiting, now_s: float) -> bool:
-        if now_s - one.sent_s < patience.LEAST_S:
-            return False
-        return patience.gave_up(one.standing(now_s), self._boards.told.period_s)
+    def _sweep(self, feed: Feed, now_s: float) -> None:
+        """Look at all guests: some may be due the last frame, or again, or have to go."""
+        if now_s >= feed.repeat_due_s:
+            feed.repeat_due_s = float("inf")
+        for guest in list(feed.guests.values()):
+            if guest.on_look(now_s) is GONE:
+                self._disconnect(feed, guest, LEFT, now_s)
+            elif why := guest.seat.condemned or guest.gave_up(now_s):
+                self._disconnect(feed, guest, why, now_s)
 
     def _end_all(self) -> None:
-        """End every stream, each as soon as its part is whole, those that do not read by a deadline."""
-        self._epoll.unregister(self._wake_fd)
-        self._epoll.unregister(self._doorbell_fd)
-        for one in (*self._arrivals, *self._waiting.values()):
-            one.end()
+        """End every connection, each as soon as its part is whole, those that do not read by a deadline."""
+        for bell in (self._wake_fd, *self._feed_of_bell):
+            self._epoll.unregister(bell)
         now_s = self._clock()
+        while self._arrived:
+            self._welcome(*self._arrived.popleft(), now_s)
         deadline_s = now_s + _FINISH_S
-        ready = list(self._viewers)
-        while self._viewers and now_s < deadline_s:
+        ready = list(self._feed_of_guest)
+        while self._feed_of_guest and now_s < deadline_s:
             for descriptor in ready:
-                viewer = self._viewers.get(descriptor)
-                if viewer is not None and viewer.go_on(now_s) is not BUSY:
-                    self._let_go(viewer, now_s)
-            ready = [descriptor for descriptor, _ in self._epoll.poll(deadline_s - now_s)]
+                feed = self._feed_of_guest.get(descriptor)
+                if feed is not None and feed.guests[descriptor].go_on(now_s) is not BUSY:
+                    self._disconnect(feed, feed.guests[descriptor], STOPPING, now_s)
+            ready = [descriptor for descriptor, _ in self._epoll.poll(max(0.0, deadline_s - now_s))]
             now_s = self._clock()
-        for viewer in list(self._viewers.values()):
-            self._let_go(viewer, now_s)
-        self._placeholders.close()
+        for descriptor, feed in list(self._feed_of_guest.items()):
+            self._disconnect(feed, feed.guests[descriptor], STOPPING, now_s)
+        self._feed.placeholders.close()

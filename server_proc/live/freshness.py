@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""What a viewer is due, given how fresh the newest frame is. Pure: no clock, no socket."""
+"""What a viewer is due, given whether the newest frame is live. Pure: no clock, no socket."""
 
 from __future__ import annotations
 
 from enum import Enum
 
-PLACEHOLDER_EVERY_S = 1.0
-"""Clients with the least patience give up after three seconds without a part (motion)."""
+EVERY_S = 1.0
+"""The longest time between two parts: clients with the least patience give up after three seconds
+(motion)."""
+_FIRST_REPEAT_S = 0.25
 
 
 class Freshness(Enum):
@@ -15,7 +17,7 @@ class Freshness(Enum):
     LIVE = "live"
     """The newest frame, which it was not sent yet."""
     REPEAT = "repeat"
-    """The frame that it has, once more: Chromium and WebKit show a frame when the next one starts."""
+    """A frame once more: Chromium and WebKit show a frame when the next one starts."""
     PLACEHOLDER = "placeholder"
     """A picture that says that there is no live video: the newest frame has grown stale."""
     WAIT = "wait"
@@ -24,36 +26,39 @@ class Freshness(Enum):
 
 def due(
     *,
-    stale: bool,
-    newest: int,
-    sent: int,
-    repeated: bool,
+    live: bool,
+    is_new: bool,
+    last: Freshness,
     quiet_s: float,
     period_s: float,
-    placeholder: int,
-    placeholder_sent: int,
+    wants_placeholder: bool = True,
+    placeholder: int = 0,
+    placeholder_sent: int = 0,
 ) -> Freshness:
     """Return what a viewer is due.
 
-    `stale`: the newest frame is too old to be shown, or there is none. `newest` and `sent` are
-    sequences, 0 for none; `repeated` tells whether `sent` was sent twice; `quiet_s` is how long the
-    viewer has been sent nothing. `placeholder` counts those that were drawn, `placeholder_sent` is the
-    last that it was sent.
+    `live`: whether there is a live picture; `is_new`: whether the viewer was not sent the newest frame yet;
+    `last` is what it was sent last, and `quiet_s` how long ago. `placeholder` counts those that were drawn,
+    `placeholder_sent` is the last that it was sent.
     """
-    if stale:
-        return Freshness.PLACEHOLDER if placeholder > placeholder_sent else Freshness.WAIT
-    if newest > sent:
+    if not live:
+        if wants_placeholder:
+            return Freshness.PLACEHOLDER if placeholder > placeholder_sent else Freshness.WAIT
+        return Freshness.REPEAT if is_new or quiet_s >= EVERY_S else Freshness.WAIT
+    if is_new:
         return Freshness.LIVE
-    if not repeated and quiet_s >= repeat_after_s(period_s):
-        return Freshness.REPEAT
-    return Freshness.WAIT
+    after_s = repeat_after_s(period_s) if last is Freshness.LIVE else EVERY_S
+    return Freshness.REPEAT if quiet_s >= after_s else Freshness.WAIT
 
 
 def repeat_after_s(period_s: float) -> float:
-    """Return after how long without a new frame the last one is repeated, in seconds."""
-    return max(0.25, 1.5 * period_s)
+    """Return after how long without a new frame the last one is repeated first, in seconds."""
+    return min(EVERY_S, max(_FIRST_REPEAT_S, 1.5 * period_s))
 
 
 def stale_after_s(period_s: float, asked_s: float | None = None) -> float:
-    """Return the age from which a frame is no longer shown as live, in seconds: as asked, or by itself."""
-    return max(1.0, 3 * period_s) if asked_s is None else asked_s
+    """Return the age from which a frame is no longer shown as live, in seconds: as asked, or by itself.
+
+    Never under two frame periods: a healthy camera would be called dead between its frames.
+    """
+    return max(1.0, 3 * period_s) if asked_s is None else max(asked_s, 2 * period_s)

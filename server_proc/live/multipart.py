@@ -19,6 +19,7 @@ LEAST_JPEG_BYTES = 4096
 """Some clients hold back a shorter picture until more bytes come."""
 
 _SOI = b"\xff\xd8"
+_PART = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\nX-Timestamp: %d.%06d\r\n%b\r\n%b\r\n" + DELIMITER
 
 
 def part(frame: Frame, extra_headers: str = "") -> bytes:
@@ -27,13 +28,9 @@ def part(frame: Frame, extra_headers: str = "") -> bytes:
     `extra_headers` are whole lines for those who asked for more than readers expect.
     """
     jpeg = padded(frame.jpeg)
-    head = (
-        "Content-Type: image/jpeg\r\n"
-        f"Content-Length: {len(jpeg)}\r\n"
-        f"X-Timestamp: {unix_seconds(frame)}\r\n"
-        f"{extra_headers}\r\n"
-    )
-    return b"".join((head.encode("ascii"), jpeg, b"\r\n", DELIMITER))
+    seconds, rest_ns = divmod(frame.facts.captured_unix_ns, 10**9)
+    numbers = (len(jpeg), seconds, rest_ns // 1000)
+    return _PART % (*numbers, extra_headers.encode("ascii"), jpeg)
 
 
 def advanced_part(frame: Frame) -> bytes:

@@ -33,8 +33,14 @@ class Offer:
         self.frame = frame
         self.sequence = frame.sequence
         self.captured_ns = frame.facts.captured_ns
-        self.plain = part(frame)
-        self._advanced: bytes | None = None
+        self.plain = b""
+        """Its part as every client understands it, once it was joined."""
+        self._advanced = b""
+
+    def join(self) -> None:
+        """Join the part that most are sent. Nobody may be there for whom it would be."""
+        if not self.plain:
+            self.plain = part(self.frame)
 
     def age_s(self, now_s: float) -> float:
         """Return how long ago it was captured, in seconds of CLOCK_MONOTONIC."""
@@ -43,9 +49,10 @@ class Offer:
     def part(self, form: PartForm, freshness: Freshness, now_s: float) -> bytes:
         """Return the part in a form; that with the facts differs at each send."""
         if form is _PLAIN:
+            self.join()
             return self.plain
         if form is _ADVANCED:
-            if self._advanced is None:
+            if not self._advanced:
                 self._advanced = advanced_part(self.frame)
             return self._advanced
         age_ms = max(0, round(self.age_s(now_s) * 1000))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""When a viewer is let go that takes nothing any more. Pure: no clock, no socket.
+"""When a viewer that reads nothing any more is disconnected. Pure: no clock, no socket.
 
-See docs/decisions/0003-when-a-viewer-is-let-go.md.
+See docs/decisions/0003-when-a-viewer-is-disconnected.md.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ NEVER_READ_S = 20.0
 PAUSED_S = 60.0
 HALF_CLOSED_S = 5.0
 LEAST_S = HALF_CLOSED_S
-"""Nobody is let go sooner."""
+"""Nobody is disconnected sooner."""
 HAS_READ_BYTES = 512 * 1024
-"""More than what lies in the buffers of a connection whose client never reads: that one has read."""
+"""More than fits into the buffers of a connection whose client never reads: that one has read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,18 @@ class Standing:
     taken_bytes: int
 
 
-def gave_up(standing: Standing, period_s: float) -> bool:
-    """Tell whether a viewer is let go.
+def gave_up(standing: Standing, period_s: float) -> str:
+    """Return why a viewer is disconnected, nothing while it may stay.
 
     While frames flow, the next of them tells a half-closed client from one that has left; while none do,
     nothing can.
     """
     if standing.half_closed and standing.quiet_s >= HALF_CLOSED_S + 3 * period_s:
-        return True
+        return "closed its side of the connection"
     if not standing.blocked:
-        return False
+        return ""
     if standing.silent and standing.quiet_s >= SILENT_S:
-        return True
-    has_read = standing.taken_bytes > HAS_READ_BYTES
-    return standing.quiet_s >= (PAUSED_S if has_read else NEVER_READ_S)
+        return f"its machine has not responded for {SILENT_S:g} s"
+    if standing.taken_bytes <= HAS_READ_BYTES and standing.quiet_s >= NEVER_READ_S:
+        return f"read nothing for {NEVER_READ_S:g} s"
+    return f"stopped reading for {PAUSED_S:g} s" if standing.quiet_s >= PAUSED_S else ""

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import functools
 import io
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
-UNDRAWABLE = (OSError, ImportError, MemoryError)
-"""What drawing raises where there is no descriptor or no memory left for Pillow, which it loads first."""
+_log = logging.getLogger(__name__)
+
 _DIMMED = 0.35
 _QUALITY = 80
 _EMPTY = (48, 48, 48)
@@ -22,7 +22,6 @@ _WIDEST = 0.92
 _LEAST_FONT_PX = 10
 
 
-@functools.lru_cache(maxsize=2)
 def draw_placeholder(last_jpeg: bytes | None, size: tuple[int, int], lines: Sequence[str]) -> bytes:
     """Return a JPEG of `size` (width, height) in pixels: the last picture dimmed, with `lines` on a band.
 
@@ -51,8 +50,8 @@ def _ground(last_jpeg: bytes | None, size: tuple[int, int]) -> Image.Image:
         try:
             last = Image.open(io.BytesIO(last_jpeg)).convert("RGB")
             return last.point([round(_DIMMED * shade) for shade in range(256)] * 3)
-        except OSError:
-            pass  # it passed by its markers; what is in between is not looked at there
+        except Exception as error:  # noqa: BLE001  the bytes are somebody else's, and Pillow may raise anything
+            _log.debug("the last picture cannot be dimmed: %s", error)
     return Image.new("RGB", size, _EMPTY)
 
 

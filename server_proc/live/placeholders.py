@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from server_proc.live.freshness import PLACEHOLDER_EVERY_S
+from server_proc.live.freshness import EVERY_S
+from server_proc.live.multipart import padded
 from server_proc.live.offer import Offer
 from server_proc.live.outage import headline, remedy
-from server_proc.live.placeholder import UNDRAWABLE, draw_placeholder
+from server_proc.live.outlook import Placeholder
+from server_proc.live.placeholder import draw_placeholder
 from shm_ring.board import Reading
 from shm_ring.frame import Frame
 from shm_ring.status import SupervisorStatus
@@ -19,10 +21,10 @@ _log = logging.getLogger(__name__)
 
 
 class Placeholders:
-    """Draws them in a thread of its own, for drawing must not delay a frame. For the fan-out's thread."""
+    """Draws them in a thread of its own, because drawing must not delay a frame. For the fan-out's thread."""
 
     def __init__(self, before_any: Frame, drawn: Callable[[], None]) -> None:
-        """`before_any` tells the size and the time for as long as there was no frame.
+        """`before_any` gives the size and the time for as long as there was no frame.
 
         `drawn` is called by the other thread when one is ready to be taken with `take_drawn`.
         """
@@ -36,44 +38,64 @@ class Placeholders:
         self.number = 0
         """How many there were."""
         self.current: Offer | None = None
+        self.picture: Placeholder | None = None
+        """The current one, for snapshots."""
 
     def draw(
-        self, newest: Frame | None, quiet_s: float, supervisor: Reading[SupervisorStatus] | None, now_s: float
+        self,
+        newest: Frame | None,
+        without_live_s: float,
+        supervisor: Reading[SupervisorStatus] | None,
+        now_s: float,
     ) -> None:
-        """Let the next one be drawn, once a second. There was no live picture for `quiet_s`."""
+        """Let the next one be drawn, once a second. There was no live picture for `without_live_s`."""
         if self._drawing is not None or now_s < self._due_s:
             return
-        self._due_s = now_s + PLACEHOLDER_EVERY_S
+        self._due_s = now_s + EVERY_S
         self._last = newest or self._before_any
         size = (self._last.facts.width_px, self._last.facts.height_px)
-        title = headline(quiet_s, had_frames=newest is not None)
+        title = headline(without_live_s, had_frames=newest is not None)
         does = remedy(supervisor, round(now_s * 1e9))
         lines = (title, does) if does else (title,)
-        self._drawing = self._painter.submit(draw_placeholder, newest and newest.jpeg, size, lines)
+        try:
+            self._drawing = self._painter.submit(_draw, newest and newest.jpeg, size, lines)
+        except RuntimeError as error:  # no thread can be started
+            self._tell(error)
+            return
         self._drawing.add_done_callback(lambda _: self._drawn())
 
-    def take_drawn(self) -> bool:
+    def take_drawn(self, now_s: float) -> bool:
         """Make what was drawn the current one; tell whether there was any."""
         if self._drawing is None or not self._drawing.done():
             return False
         drawing, self._drawing = self._drawing, None
-        try:
-            jpeg = drawing.result()
-        except UNDRAWABLE as error:
-            if not self._told:
-                self._told = True
-                _log.error("no placeholder can be drawn, it is tried again each second: %s", error)
+        error = drawing.exception()
+        if error is not None:
+            self._tell(error)
             return False
         self._told = False
+        jpeg = drawing.result()
         self.current = Offer(self._last._replace(jpeg=jpeg))
+        self.picture = Placeholder(jpeg, round(now_s * 1e9))
         self.number += 1
         return True
 
     def end(self) -> None:
         """Forget the current one: there is a live picture."""
-        self.current = None
+        self.current = self.picture = None
         self._due_s = 0.0
 
     def close(self) -> None:
         """Draw no more."""
         self._painter.shutdown(wait=False)
+
+    def _tell(self, error: BaseException) -> None:
+        """Say once that nothing can be drawn. Whatever the reason is, it must not end the server."""
+        if not self._told:
+            self._told = True
+            what = f"{type(error).__name__}: {error}"
+            _log.error("no placeholder can be drawn, and it is tried again each second: %s", what)
+
+
+def _draw(last_jpeg: bytes | None, size: tuple[int, int], lines: tuple[str, ...]) -> bytes:
+    return padded(draw_placeholder(last_jpeg, size, lines))

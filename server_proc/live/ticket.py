@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A ticket: a place in the house, held from the decision to serve until the fan-out has the socket."""
+"""A ticket: a seat, held from the decision to serve until the fan-out has the socket."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import socket
 from collections.abc import Callable, Iterator
 
 from server_proc.live.admission import Seat
+from server_proc.live.head import Head
 
-Take = Callable[[socket.socket, bytes, bytes], None]
+Take = Callable[[socket.socket, bytes, Head], None]
 """Gets a connection, what earlier answers on it left unsent, and the head of this one."""
 
 
@@ -23,7 +24,7 @@ class Ticket:
         self._seat: Seat | None = seat
         self._take = take
 
-    def hand_over(self, connection: socket.socket, unsent: bytes, head: bytes) -> None:
+    def hand_over(self, connection: socket.socket, unsent: bytes, head: Head) -> None:
         """Give the connection to the fan-out, which first sends `unsent` and what it makes of `head`."""
         self._seat = None  # from here on the place is the viewer's
         self._take(connection, unsent, head)

@@ -1,52 +1,49 @@
 # SPDX-License-Identifier: MIT
 """A viewer: one open stream.
 
-The newest frame wins: a frame that comes while the last is not out yet is skipped. So a viewer that
-stops reading costs one frame and its kernel buffer, and delays nobody.
+The newest frame wins: a frame that comes before the last one is out is skipped. So a viewer that stops
+reading costs one frame and its kernel buffer, and delays nobody.
 """
 
 from __future__ import annotations
 
+import logging
 import socket
-from dataclasses import dataclass
+import time
 from typing import NamedTuple
 
 from server_proc.live.admission import Seat
-from server_proc.live.connection import EARLY, SENT, Connection, Outcome
-from server_proc.live.freshness import Freshness
+from server_proc.live.connection import BUSY, EARLY, GONE, SENT, Connection, Outcome
+from server_proc.live.feed import Feed
+from server_proc.live.freshness import Freshness, due
+from server_proc.live.head import Head
+from server_proc.live.multipart import ADVANCED_DELIMITER, DELIMITER
 from server_proc.live.offer import Offer, PartForm
+from server_proc.live.patience import LEAST_S, gave_up
+from server_proc.live.totals import Totals
+from server_proc.live.wishes import Wishes
+
+_log = logging.getLogger(__name__)
 
 _PLAIN, _LIVE = PartForm.PLAIN, Freshness.LIVE  # looked up once and not per frame and viewer
 _RATE_OVER_S = 1.0
 _EARLY_S = 0.002
-"""A frame that comes so much too soon for a thinned viewer is in time: cameras are not that even."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a client asked for, and who it is."""
-
-    address: str
-    user_agent: str = ""
-    key: str = ""
-    """A name by which it replaces its own ghost."""
-    form: PartForm = PartForm.PLAIN
-    fps: float | None = None
-    """The most frames a second that it wants."""
+"""A frame this much early still counts as due for a thinned viewer: cameras jitter."""
 
 
 class ViewerFacts(NamedTuple):
-    """What `/status`, the server's board and the log tell of a viewer."""
+    """What `/status` and the log say of a viewer."""
 
     id: int
     address: str
     user_agent: str
-    key: str
     since_unix_s: float
     watched_s: float
     frames: int
     skipped: int
-    """Frames that came while it had not taken the last one."""
+    """Frames that came before it had taken the last one."""
+    thinned: int
+    """Frames left out because it asked for fewer."""
     bytes: int
     fps: float
     """In the last second or so."""
@@ -58,90 +55,167 @@ class ViewerFacts(NamedTuple):
 
 
 class Viewer(Connection):
-    """One open stream. For the fan-out's thread only."""
+    """One open stream. For the fan-out's thread only; `facts` may be asked by any."""
 
     __slots__ = (
-        "_counted_s", "_due_s", "_form", "_fps", "_frames_counted", "_seen_before", "_since_s",
-        "_since_unix_s", "frames", "freshness", "id", "period_s", "placeholder", "shown", "thinned", "wishes",
+        "_counted_s", "_due_s", "_feed", "_form", "_fps", "_frames_counted", "_owed", "_period_s",
+        "_placeholder", "_since_s", "_since_unix_s", "_totals", "frames", "freshness", "id", "shown",
+        "skipped", "thinned", "wishes",
     )  # fmt: skip
 
-    def __init__(self, taken_over: socket.socket, opening: bytes, *, seat: Seat, wishes: Wishes) -> None:
-        """Begin with the bytes `opening`: the answer's head and what stands before the first part."""
-        super().__init__(taken_over, opening, seat=seat)
+    def __init__(
+        self,
+        taken_over: socket.socket,
+        unsent: bytes,
+        head: Head,
+        *,
+        seat: Seat,
+        wishes: Wishes,
+        feed: Feed,
+        totals: Totals,
+    ) -> None:
+        """Begin with what earlier answers left `unsent`, the answer's head and what stands before the
+        first part."""
+        first = ADVANCED_DELIMITER if wishes.form is PartForm.ADVANCED else DELIMITER
+        super().__init__(taken_over, unsent + head.encode() + first, seat=seat)
         self.wishes = wishes
+        self._feed = feed
+        self._totals = totals
         self.id = 0
-        self.frames = 0
+        self.frames = self.skipped = self.thinned = 0
         self.shown: Offer | None = None
         """The frame that it was sent last."""
-        self.placeholder = 0
-        """Which placeholder it was sent last."""
         self.freshness = Freshness.WAIT
         """What it was sent last."""
-        self.thinned = 0
-        """Frames that were left out because it wants fewer."""
-        self.period_s = 0.0 if wishes.fps is None else 1 / wishes.fps
+        self._placeholder = 0
+        """Which placeholder it was sent last."""
+        self._owed = SENT
+        """What became of the newest frame: it counts as skipped or thinned only when a newer one is there."""
+        self._period_s = 0.0 if wishes.fps is None else 1 / wishes.fps
         """The least time from frame to frame that it asked for; 0 for any."""
         self._form = wishes.form
         self._due_s = 0.0
-        self._seen_before = 0
         self._since_s = self._since_unix_s = self._counted_s = 0.0
         self._frames_counted = 0
         self._fps = 0.0
 
-    def welcome(self, viewer_id: int, now_s: float, now_unix_s: float, *, seen_before: int) -> None:
-        """Make it a viewer; `seen_before` frames have come in before it."""
-        self.id = viewer_id
-        self._seen_before = seen_before
+    def welcome(self, now_s: float) -> None:
+        """Make it a viewer. Raises OSError where the client has left already."""
+        self._totals.viewers += 1
+        self.id = self._totals.viewers
         self._since_s = self._counted_s = now_s
-        self._since_unix_s = now_unix_s
+        self._since_unix_s = time.time()
+        agent = f" with {self.wishes.user_agent}" if self.wishes.user_agent else ""
+        _log.info("viewer #%d (%s) connected%s", self.id, self.wishes.address, agent)
         self.admitted(now_s)
 
-    def offer(self, offer: Offer, now_s: float) -> Outcome:
+    def on_edge(self, now_s: float, *, ended: bool, half_closed: bool) -> Outcome:
+        """Finish what was begun, and send what became due meanwhile."""
+        self.half_closed = self.half_closed or half_closed
+        outcome = GONE if ended else self.go_on(now_s)
+        return self.on_look(now_s) if outcome is SENT else outcome
+
+    def on_frame(self, offer: Offer, now_s: float) -> Outcome:
         """Send a frame that it was not sent yet, if it is due and can take it."""
+        owed = self._owed
+        if owed is BUSY:
+            self.skipped += 1
+        elif owed is EARLY:
+            self.thinned += 1
         if now_s < self._due_s:
+            self._owed = EARLY
             return EARLY
-        outcome = self.begin(
+        outcome = self._owed = self.begin(
             offer.plain if self._form is _PLAIN else offer.part(self._form, _LIVE, now_s), now_s
         )
         if outcome is SENT:
             self.shown = offer
             self.freshness = _LIVE
             self.frames += 1
-            if self.period_s:
-                on_time = now_s - self._due_s < self.period_s
-                self._due_s = (self._due_s if on_time else now_s - _EARLY_S) + self.period_s
+            if self._period_s:
+                on_time = now_s - self._due_s < self._period_s
+                self._due_s = (self._due_s if on_time else now_s - _EARLY_S) + self._period_s
         return outcome
 
-    def repeat(self, offer: Offer, now_s: float) -> Outcome:
-        """Send the frame that it has once more. It counts as no frame."""
-        outcome = self.begin(offer.part(self._form, Freshness.REPEAT, now_s), now_s)
-        if outcome is SENT:
-            self.freshness = Freshness.REPEAT
-        return outcome
-
-    def show_placeholder(self, offer: Offer, number: int, now_s: float) -> Outcome:
-        """Send placeholder `number`. It counts as no frame."""
-        outcome = self.begin(offer.part(self._form, Freshness.PLACEHOLDER, now_s), now_s)
-        if outcome is SENT:
-            self.placeholder = number
-            self.freshness = Freshness.PLACEHOLDER
-        return outcome
-
-    def facts(self, now_s: float, newest: Offer | None, *, seen: int) -> ViewerFacts:
-        """Return what is told of it when `seen` frames have come in all."""
+    def on_look(self, now_s: float) -> Outcome:
+        """Send what is due without a new frame: the newest one late, the last one again, or a placeholder."""
+        feed, newest = self._feed, self._feed.newest
+        placeholder = feed.placeholders.current
+        step = due(
+            live=feed.live,
+            is_new=newest is not None and newest is not self.shown and now_s >= self._due_s,
+            last=self.freshness,
+            quiet_s=now_s - self.sent_s,
+            period_s=max(feed.period_s, self._period_s),
+            wants_placeholder=self.wishes.placeholder,
+            placeholder=feed.placeholders.number if placeholder else 0,
+            placeholder_sent=self._placeholder,
+        )
         if now_s - self._counted_s >= _RATE_OVER_S:
             self._fps = (self.frames - self._frames_counted) / (now_s - self._counted_s)
             self._counted_s, self._frames_counted = now_s, self.frames
-        behind_ns = newest.captured_ns - self.shown.captured_ns if newest and self.shown else 0
+        if step is Freshness.LIVE and newest:
+            self._owed = SENT  # it was counted when it came
+            newest.join()
+            return self.on_frame(newest, now_s)
+        if step is Freshness.REPEAT and newest:
+            return self._show_again(self.shown if self.shown and feed.live else newest, now_s)
+        if step is Freshness.PLACEHOLDER and placeholder:
+            return self._show_placeholder(placeholder, now_s)
+        return SENT
+
+    def _show_again(self, offer: Offer, now_s: float) -> Outcome:
+        """Send a frame that is not new. It counts as none."""
+        outcome = self.begin(offer.part(self._form, Freshness.REPEAT, now_s), now_s)
+        if outcome is SENT:
+            self.shown, self.freshness = offer, Freshness.REPEAT
+        return outcome
+
+    def _show_placeholder(self, offer: Offer, now_s: float) -> Outcome:
+        outcome = self.begin(offer.part(self._form, Freshness.PLACEHOLDER, now_s), now_s)
+        if outcome is SENT:
+            self._placeholder = self._feed.placeholders.number
+            self.freshness = Freshness.PLACEHOLDER
+        return outcome
+
+    def gave_up(self, now_s: float) -> str:
+        """Return why it has to go, nothing while it may stay."""
+        if now_s - self.sent_s < LEAST_S:
+            return ""
+        return gave_up(self.standing(now_s), self._feed.period_s)
+
+    def end(self, why: str, now_s: float) -> None:
+        """End the stream after what was sent of it, and log how it was."""
+        totals, watched_s = self._totals, now_s - self._since_s
+        totals.sent += self.frames
+        totals.skipped += self.skipped
+        totals.thinned += self.thinned
+        totals.bytes += self.taken_bytes
+        totals.disconnected[why] += 1
+        self.close()
+        _log.info(
+            "viewer #%d (%s) disconnected: %s; watched %s, %s frames, %s skipped",
+            self.id,
+            self.wishes.address,
+            why,
+            f"{watched_s:.1f} s" if watched_s < 60 else f"{watched_s / 60:.0f} min",
+            f"{self.frames:,}",
+            f"{self.skipped:,}",
+        )
+
+    def facts(self, now_s: float) -> ViewerFacts:
+        """Return what may be said of it."""
+        newest, shown = self._feed.newest, self.shown
+        behind_ns = newest.captured_ns - shown.captured_ns if newest and shown else 0
         return ViewerFacts(
             id=self.id,
             address=self.wishes.address,
             user_agent=self.wishes.user_agent,
-            key=self.wishes.key,
             since_unix_s=round(self._since_unix_s, 3),
             watched_s=round(now_s - self._since_s, 1),
             frames=self.frames,
-            skipped=max(0, seen - self._seen_before - self.frames - self.thinned),
+            skipped=self.skipped,
+            thinned=self.thinned,
             bytes=self.taken_bytes,
             fps=round(self._fps, 1),
             behind_ms=round(behind_ns / 1e6),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A client that waits for one frame: it is answered, and its connection ends."""
+"""A client that waits for one answer: a frame that is still to come, or a placeholder that is still being
+drawn."""
 
 from __future__ import annotations
 
@@ -7,56 +8,80 @@ import socket
 from collections.abc import Callable
 
 from server_proc.live.admission import Seat
-from server_proc.live.connection import SENT, Connection, Outcome
-from shm_ring.frame import Frame
+from server_proc.live.connection import GONE, SENT, Connection, Outcome
+from server_proc.live.feed import Feed
+from server_proc.live.head import Answer, Head
+from server_proc.live.offer import Offer
+from server_proc.live.outlook import Outlook
+from server_proc.live.patience import LEAST_S, gave_up
 
-MOST_WAIT_S = 5.0
-
-Respond = Callable[[Frame | None], bytes]
-"""Makes the whole answer of a frame, or of None when none came in time."""
+Ask = Callable[[Outlook, int, bool], Answer | None]
+"""Given an outlook, the time in ns of CLOCK_MONOTONIC, and whether it may wait on: the answer, or None to
+wait."""
 
 
 class Waiting(Connection):
     """One such client. For the fan-out's thread only."""
 
-    __slots__ = ("_after", "_answer", "_deadline_s", "_respond")
+    __slots__ = ("_answer", "_ask", "_deadline_s", "_feed", "_head", "_wait_s")
 
     def __init__(
-        self, taken_over: socket.socket, opening: bytes, *, seat: Seat, after: int, respond: Respond
+        self,
+        taken_over: socket.socket,
+        unsent: bytes,
+        head: Head,
+        *,
+        seat: Seat,
+        feed: Feed,
+        ask: Ask,
+        wait_s: float,
     ) -> None:
-        """Wait for a frame with a sequence above `after`; `opening` is what earlier answers left unsent."""
-        super().__init__(taken_over, opening, seat=seat)
-        self._after = after
-        self._respond: Respond | None = respond
-        self._answer: bytes | None = None
+        """Wait until `ask` gives an answer, for `wait_s` at most."""
+        super().__init__(taken_over, unsent, seat=seat)
+        self._head = head
+        self._feed = feed
+        self._ask: Ask | None = ask
+        self._wait_s = wait_s
         self._deadline_s = 0.0
+        self._answer = b""
 
-    def admitted(self, now_s: float) -> None:
-        """Begin to wait."""
-        super().admitted(now_s)
-        self._deadline_s = now_s + MOST_WAIT_S
+    def welcome(self, now_s: float) -> None:
+        """Begin to wait. Raises OSError where the client has left already."""
+        self.admitted(now_s)
+        self._deadline_s = now_s + self._wait_s
 
-    def look(self, fresh: Frame | None, now_s: float) -> None:
-        """Answer if the newest fresh frame is what it waits for, or if its time is over."""
-        if self._respond is None:
-            return
-        # a sequence that is not there yet is of another life of the service
-        found = fresh is not None and fresh.sequence != self._after
-        if found or now_s >= self._deadline_s:
-            self._answer = self._respond(fresh if found else None)
-            self._respond = None
+    def on_edge(self, now_s: float, *, ended: bool, half_closed: bool) -> Outcome:
+        """Send what there is to send, or ask at once."""
+        return GONE if ended else self.on_look(now_s)
 
-    def send(self, now_s: float) -> Outcome:
-        """Send what there is to send; SENT when all of it is out."""
+    def on_frame(self, offer: Offer, now_s: float) -> Outcome:
+        """Ask again: this may be the frame."""
+        return self.on_look(now_s)
+
+    def on_look(self, now_s: float) -> Outcome:
+        """Answer, if it is time to; GONE when all of the answer is out."""
+        if self._ask is not None:
+            answer = self._ask(self._feed.outlook, round(now_s * 1e9), now_s < self._deadline_s)
+            if answer is not None:
+                self._ask, self._answer = None, self._head.with_answer(answer)
         outcome = self.go_on(now_s)
-        if outcome is SENT and self._answer is not None:
-            answer, self._answer = self._answer, None
-            outcome = self.begin(answer, now_s)
+        if outcome is SENT and self._answer:
+            outcome = self.begin(self._answer, now_s)
             if outcome is SENT:
-                outcome = self.go_on(now_s)
-        return outcome
+                self._answer = b""
+        is_out = outcome is SENT and self._ask is None and self._rest is None
+        return GONE if is_out else outcome
 
-    @property
-    def done(self) -> bool:
-        """Whether it was answered, and all of the answer is out."""
-        return self._respond is None and self._answer is None and self._rest is None
+    def gave_up(self, now_s: float) -> str:
+        """Return why it has to go, nothing while it may stay."""
+        if now_s - self.sent_s < LEAST_S:
+            return ""
+        return gave_up(self.standing(now_s), self._feed.period_s)
+
+    def end(self, why: str, now_s: float) -> None:
+        """End the connection; a client that still waits is told why."""
+        if self._ask is not None and self.go_on(now_s) is SENT:
+            headers = {"Content-Type": "text/plain; charset=utf-8", "Retry-After": "1"}
+            sentence = f"This request was {why}.\n".encode()
+            self.begin(self._head.with_answer(Answer("503 Service Unavailable", headers, sentence)), now_s)
+        self.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One connection: with a deadline for a request, and never a thread that waits for a client."""
+"""One connection: with a deadline for each request, and never a thread that waits for a client."""
 
 from __future__ import annotations
 
@@ -10,51 +10,70 @@ from typing import Any
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser
 
+from server_proc.live.admission import bucket_of
 from server_proc.takeover.task import Task
 
 REQUEST_TIMEOUT_S = 10.0
-"""A request that trickles in would hold its connection for ever otherwise."""
+"""From a request's first byte to its last. One that trickles in would hold its connection for ever
+otherwise."""
+IDLE_S = 10.0
+"""How long a connection is kept on which nothing is answered; blank lines are no requests."""
 
 
 class Parser(HTTPRequestParser):
-    """A request as it comes in."""
+    """A request as it arrives."""
 
     path = ""  # Waitress logs it of requests too broken to have one
 
 
 class Channel(HTTPChannel):
-    """One connection. It ends when a request takes too long, or its client reads nothing.
+    """One connection.
 
     Waitress's main thread reads and closes it, its other thread serves it.
     """
 
     task_class = Task
     parser_class = Parser
-    _deadline: float | None
+    _deadline_s: float | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._deadline = time.monotonic() + REQUEST_TIMEOUT_S
+        self.bucket = bucket_of(str(self.addr[0]))
+        self.active_s = time.monotonic()
+        self._deadline_s = self.active_s + REQUEST_TIMEOUT_S
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being answered; a request that has not arrived as a whole is nothing yet."""
+        return not self.requests and not self.total_outbufs_len
+
+    def is_overdue(self, now_s: float) -> bool:
+        """Tell whether it has to be closed: its request took too long, or it asks for nothing more."""
+        if self._deadline_s is not None and now_s > self._deadline_s:
+            return True
+        return not self.requests and now_s - self.active_s > IDLE_S
 
     def received(self, data: bytes) -> bool:
-        """Take what came; the deadline runs from a request's first byte to its last."""
+        """Take what arrived; a deadline runs from a request's first byte to its last."""
+        before = self.request
         went_on: bool = super().received(data)
         if self.request is None:
-            self._deadline = None
-        elif self._deadline is None:
-            self._deadline = time.monotonic() + REQUEST_TIMEOUT_S
+            self._deadline_s = None
+        elif self.request is not before:
+            self._deadline_s = time.monotonic() + REQUEST_TIMEOUT_S
         return went_on
 
     def service(self) -> None:
-        """Serve one request. That the client is gone is no error, wherever it shows."""
-        with contextlib.suppress(ClientDisconnected):
+        """Serve one request. That the client has left is no error, wherever it shows."""
+        with self.server.worker.at_work(), contextlib.suppress(ClientDisconnected):
             super().service()
+        self.active_s = time.monotonic()
 
-    def readable(self) -> bool:
-        """Asked once per turn of the main loop, which makes it the place to look at the deadline."""
-        if self._deadline is not None and time.monotonic() > self._deadline:
-            self.will_close = True
-        return bool(super().readable())
+    def _flush_some(self, do_close: bool = True) -> bool:
+        took_some = bool(super()._flush_some(do_close=do_close))
+        if took_some:
+            self.active_s = time.monotonic()
+        return took_some
 
     def _flush_outbufs_below_high_watermark(self) -> None:
         """Close the connection of a client that does not read, where Waitress waits for it.

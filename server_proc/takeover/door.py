@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The listening socket."""
+"""A listening socket."""
 
 from __future__ import annotations
 
@@ -9,33 +9,44 @@ import socket
 import time
 from typing import Any
 
-from waitress.server import TcpWSGIServer
+from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 
 from server_proc.takeover.channel import Channel
+from server_proc.takeover.connections import Connections
 from server_proc.takeover.task import CURE
+from server_proc.takeover.worker import Worker
 
 _log = logging.getLogger(__name__)
 
+UNIX = "unix"
+"""The address of whoever comes by a Unix socket."""
 _SHUT_S = 0.5
 """How long the port is not looked at when nobody can be let in."""
 _NOTHING_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-"""What accept(2) says when whoever knocks can be neither let in nor sent away."""
+"""What accept(2) says when a newcomer can be neither let in nor sent away."""
 
 
-class Door(TcpWSGIServer):
-    """The listening socket. For Waitress's main thread.
+class Door(BaseWSGIServer):
+    """A listening socket. For Waitress's main thread.
 
-    When there is no descriptor left for whoever knocks, it does not look for a moment: they wait in the
-    backlog, and the main loop would do nothing but try and fail.
+    When no descriptor is left for a newcomer, it stops accepting for a moment: they wait in the backlog, and
+    the main loop would do nothing but try and fail.
     """
 
     channel_class = Channel
-    next_channel_cleanup: float
+    connections: Connections
+    worker: Worker
     _shut_until_s = 0.0
     _told = False
 
+    def share(self, connections: Connections, worker: Worker) -> Door:
+        """Share with the other doors what there is once."""
+        self.connections, self.worker = connections, worker
+        self.active_channels = connections.open
+        return self
+
     def accept(self) -> tuple[socket.socket, Any] | None:
-        """Let one in, if there is a descriptor for it."""
+        """Let one in, if there is a place and a descriptor for it."""
         try:
             came: tuple[socket.socket, Any] | None = super().accept()
         except OSError as error:
@@ -46,16 +57,29 @@ class Door(TcpWSGIServer):
                     _log.warning("nobody new is let in for now: %s; %s", error.strerror, CURE)
             raise
         self._told = False
+        if came is not None and not self.connections.make_room(str(self.fix_addr(came[1])[0])):
+            came[0].close()
+            return None
         return came
 
     def readable(self) -> bool:
-        """Asked once per turn of the main loop, and Waitress's place to end idle connections.
+        """Tell whether to look for newcomers. Asked once per turn of the main loop."""
+        is_shut = time.monotonic() < self._shut_until_s
+        return bool(self.accepting) and not is_shut and self.connections.has_room()
 
-        It measures them by the wall clock, so one that was set back would spare them as long.
-        """
-        now_s = time.time()
-        if self.next_channel_cleanup > now_s + self.adj.cleanup_interval:
-            self.next_channel_cleanup = now_s
-            for channel in self.active_channels.values():
-                channel.last_activity = min(channel.last_activity, now_s)
-        return bool(super().readable()) and time.monotonic() >= self._shut_until_s
+
+class TcpDoor(Door, TcpWSGIServer):
+    """A listening TCP socket."""
+
+    def fix_addr(self, addr: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the address of whoever connected: an IPv4 one as such, also where the socket is of both
+        families."""
+        return (str(addr[0]).removeprefix("::ffff:"), *addr[1:])
+
+
+class UnixDoor(Door, UnixWSGIServer):
+    """A listening Unix socket."""
+
+    def fix_addr(self, addr: object) -> tuple[str, None]:
+        """Return the address of whoever connected: they have none."""
+        return (UNIX, None)

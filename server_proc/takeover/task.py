@@ -12,6 +12,7 @@ from waitress.buffers import OverflowableBuffer
 from waitress.channel import ClientDisconnected
 from waitress.task import WSGITask
 
+from server_proc.live.head import Head
 from server_proc.live.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -29,9 +30,14 @@ class Task(WSGITask):
     _handed_over = False
 
     def get_environment(self) -> dict[str, Any]:
-        """Return the WSGI environment; it leads from the application back to this task."""
+        """Return the WSGI environment; it leads from the application back to this task.
+
+        The authority of an absolute target takes the place of Host (RFC 9112, section 3.2.2).
+        """
         environ: dict[str, Any] = super().get_environment()
         environ[_TASK] = self
+        if self.request.proxy_netloc:
+            environ["HTTP_HOST"] = self.request.proxy_netloc
         return environ
 
     @property
@@ -49,6 +55,10 @@ class Task(WSGITask):
         """Give the connection to the ticket's fan-out; Waitress closes only its own descriptor.
 
         `complete` stays as it is: a framework that answers twice must be told so by Waitress.
+
+        Raises:
+            ClientDisconnected: the client has left.
+            OSError: there is no descriptor left.
         """
         channel = self.channel
         with channel.outbuf_lock:
@@ -59,32 +69,31 @@ class Task(WSGITask):
             channel.outbufs = [OverflowableBuffer(channel.adj.outbuf_overflow)]
             channel.total_outbufs_len = 0
         self._handed_over = self.wrote_header = self.close_on_finish = True
-        ticket.hand_over(connection, unsent, self._head())
-
-    def _head(self) -> bytes:
-        lines = [f"HTTP/{self.version} {self.status}"]
-        lines += [f"{name.title()}: {value}" for name, value in self.response_headers]
-        lines += ["Connection: close", "", ""]
-        return "\r\n".join(lines).encode("latin-1")
+        ticket.hand_over(connection, unsent, Head(self.version, self.status, tuple(self.response_headers)))
 
 
 def with_takeover(application: WSGIApplication) -> WSGIApplication:
     """Return an application that hands a connection over where `application` answers a ticket."""
+    told = False
 
     def application_with_takeover(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        nonlocal told
         answer = application(environ, start_response)
-        if isinstance(answer, Ticket):
-            try:
-                environ[_TASK].hand_over(answer)
-            except OSError as error:
-                _log.warning("a viewer could not be taken over: %s; %s", error.strerror, CURE)
-                sentence = f"No new viewer can be served now: {error.strerror}; try again soon.\n".encode()
-                headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(sentence)))]
-                start_response("503 Service Unavailable", [*headers, ("Retry-After", "5")], sys.exc_info())
-                return (sentence,)
-            finally:
-                answer.close()
-            return ()
-        return answer
+        if not isinstance(answer, Ticket):
+            return answer
+        try:
+            environ[_TASK].hand_over(answer)
+            told = False
+        except OSError as error:
+            if not told:
+                told = True
+                _log.warning("nobody new is served for now: %s; %s", error.strerror, CURE)
+            sentence = f"No new viewer can be served now: {error.strerror}; try again soon.\n".encode()
+            headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(sentence)))]
+            start_response("503 Service Unavailable", [*headers, ("Retry-After", "5")], sys.exc_info())
+            return (sentence,)
+        finally:
+            answer.close()
+        return ()
 
     return application_with_takeover

@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""Waitress on a socket that is bound already: its settings, its main loop, its stop."""
+"""Waitress on sockets that listen already: its settings, its main loop, its stop."""
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
+from waitress.task import ThreadedTaskDispatcher
 
+from server_proc.live.head import SERVER
 from server_proc.priority import step_back
-from server_proc.takeover.door import Door
+from server_proc.takeover.connections import MOST, Connections
+from server_proc.takeover.door import Door, TcpDoor, UnixDoor
 from server_proc.takeover.task import with_takeover
+from server_proc.takeover.worker import Worker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -20,40 +26,54 @@ if TYPE_CHECKING:
 _IN_MEMORY_BYTES = 1 << 30
 """Waitress would put larger answers into temporary files."""
 _THREADS = "waitress-"
+_FINISH_S = 0.5
+"""How long a stop waits for answers to go out."""
+_WORKER_STOP_S = 0.3
 
 
 class WebServer:
-    """Waitress on a socket that is bound already. `run` is for the main thread."""
+    """Waitress. `run` is for the main thread."""
 
-    def __init__(self, application: WSGIApplication, listening: socket.socket) -> None:
-        self.turns = 0
-        """Counts up at least once a second while the main loop is alive."""
+    def __init__(
+        self,
+        application: WSGIApplication,
+        listening: Sequence[socket.socket],
+        *,
+        is_proxy: Callable[[str], bool] = lambda address: False,
+    ) -> None:
+        """`is_proxy` tells of an address whether it speaks for many, and may have as many connections."""
+        self._turns = self._turns_told = self._done_told = 0
         self._stopping = False
         self._map: dict[int, Any] = {}
+        self._connections = Connections(is_proxy)
+        self._worker = Worker()
+        self._dispatcher = ThreadedTaskDispatcher()
+        self._dispatcher.set_thread_count(1)  # none ever waits, and each that computes delays the fan-out
         settings = Adjustments(
-            sockets=[listening],
-            ident="ringcast",
-            threads=1,  # none ever waits, and each that computes delays the fan-out
+            ident=SERVER,
             backlog=1024,  # Waitress calls listen() again
-            connection_limit=256,
+            connection_limit=MOST,
             channel_request_lookahead=0,
+            clear_untrusted_proxy_headers=False,  # server_proc/web/doors looks at them
             max_request_header_size=16 * 1024,
             max_request_body_size=64 * 1024,
             outbuf_high_watermark=64 * 1024,  # sent bytes stay in memory until it has passed
             outbuf_overflow=_IN_MEMORY_BYTES,
             asyncore_use_poll=True,
-            channel_timeout=10,  # idle connections keep others out, and Waitress allows them 120 s
-            cleanup_interval=2,
             log_socket_errors=False,  # a phone that left the network is no error of ours
         )
-        self._server = Door(
-            with_takeover(application),
-            map=self._map,
-            _sock=listening,
-            adj=settings,
-            sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
-            bind_socket=False,
-        )
+        application = with_takeover(application)
+        self._doors = [self._door(application, one, settings) for one in listening]
+
+    @property
+    def turns(self) -> int:
+        """A number that grows at least once a second while the main loop and the worker are alive.
+
+        A worker is alive that is idle, or has done a request since this was asked last.
+        """
+        if not self._worker.busy or self._worker.done != self._done_told:
+            self._turns_told, self._done_told = self._turns, self._worker.done
+        return self._turns_told
 
     def run(self) -> None:
         """Serve until `stop`, behind the thread that serves viewers: requests can wait, and frames cannot."""
@@ -61,11 +81,35 @@ class WebServer:
             if thread is threading.current_thread() or thread.name.startswith(_THREADS):
                 step_back(thread)
         while not self._stopping:
-            self.turns += 1
-            wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
-        self._server.task_dispatcher.shutdown(timeout=1)
+            self._turns += 1
+            self._turn(1.0)
+        for door in self._doors:
+            door.accepting = False
+        deadline_s = time.monotonic() + _FINISH_S
+        while time.monotonic() < deadline_s and not all(
+            one.is_idle for one in self._connections.open.values()
+        ):
+            self._turn(0.05)
+        self._dispatcher.shutdown(timeout=_WORKER_STOP_S)
 
     def stop(self) -> None:
         """Stop serving. May be called by a signal handler: it sets a flag and writes a byte."""
         self._stopping = True
-        self._server.pull_trigger()
+        self._doors[0].pull_trigger()
+
+    def _turn(self, wait_s: float) -> None:
+        wasyncore.loop(timeout=wait_s, use_poll=True, map=self._map, count=1)
+        self._connections.tend()
+
+    def _door(self, application: WSGIApplication, listening: socket.socket, settings: Adjustments) -> Door:
+        kind = UnixDoor if listening.family == socket.AF_UNIX else TcpDoor
+        door: Door = kind(
+            application,
+            map=self._map,
+            _sock=listening,
+            dispatcher=self._dispatcher,
+            adj=settings,
+            sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
+            bind_socket=False,
+        )
+        return door.share(self._connections, self._worker)

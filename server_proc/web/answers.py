@@ -43,7 +43,7 @@ def refuse_viewer(
     sentence = {
         Refusal.HOUSE_FULL: f"All {service.max_viewers} places are taken (--max-viewers); try again soon.",
         Refusal.ADDRESS_FULL: f"All {service.max_viewers_per_address} places for one address are taken "
-        f"(--max-viewers-per-address), and this one is {req.remote_addr}; close a stream and try again.",
+        f"(--max-viewers-per-address), and this one is {req.context.address}; close a stream and try again.",
     }[refusal]
     say(resp, falcon.HTTP_503, sentence)
     resp.set_header("Retry-After", "5")
@@ -54,11 +54,17 @@ def refuse_viewer(
             '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Ringcast</title>'
             f"<p>{html.escape(sentence)}</p></html>\n"
         )
-    _log.info("a viewer from %s found no place: %s", req.remote_addr, refusal.value)
 
 
 def tell_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
     """Answer an HTTP error as a line of text."""
+    never_keep(resp)
     resp.content_type = falcon.MEDIA_TEXT
     what = error.description or f"{error.title}. The page at / lists what there is."
     resp.text = f"{what}\n"
+
+
+def tell_failure(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
+    """Answer 500, and log what failed: without the query, which may hold secrets, and not past the log."""
+    _log.error("%s %s failed; please report it", req.method, req.path, exc_info=error)
+    say(resp, falcon.HTTP_500, "The server failed to answer this; its log says why.")

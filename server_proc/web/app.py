@@ -3,47 +3,75 @@
 
 from __future__ import annotations
 
-import html
+import difflib
 import importlib.resources
+import re
 import time
+from typing import Any
 
 import falcon
 
 from server_proc.live.admission import Refusal
 from server_proc.live.multipart import CONTENT_TYPE
-from server_proc.web.answers import never_keep, refuse_viewer, say, tell_error
+from server_proc.web.answers import never_keep, refuse_viewer, say, tell_error, tell_failure
+from server_proc.web.doors.host import HostDoor
+from server_proc.web.doors.proxies import ProxiesDoor
 from server_proc.web.feeds import Feeds
 from server_proc.web.one_frame import OneFrame
-from server_proc.web.status import ServiceFacts, status, status_text, why_not_ready
-from server_proc.web.wishes import wishes_of
+from server_proc.web.status import ServiceFacts, status, status_text
+from server_proc.web.wishes import key_of, wishes_of
 
 STREAM_PATHS = ("/stream", "/video", "/video_feed", "/stream.mjpg", "/stream.mjpeg", "/api/stream.mjpeg")
 """Ours and those by which other servers' clients know a stream: of the app that this one replaces, of
 Flask's and picamera's examples, of go2rtc."""
 PICTURE_PATHS = ("/snapshot", "/snapshot.jpg", "/shot.jpg", "/capture", "/api/frame.jpeg")
 """Ours and those of phone cameras, ESP32 cameras and go2rtc."""
+PATHS = ("/", "/webcam", "/status", "/livez", "/readyz", *STREAM_PATHS, *PICTURE_PATHS)
 
 _STATUS_NS = 20_000_000
-"""How old what `/status` says may be."""
+"""The longest that a `/status` answer is reused."""
 
 
-def create_app(feeds: Feeds, service: ServiceFacts) -> falcon.App[falcon.Request, falcon.Response]:
-    """Return the WSGI application."""
-    app = falcon.App()
+class Request(falcon.Request):
+    """A request. A second `?` in its query separates like `&`.
+
+    OctoPrint's plugins hang their cache busters on with one, and mjpg-streamer, which compares prefixes,
+    serves them (https://github.com/j7126/OctoPrint-Dashboard/issues/377).
+    """
+
+    def __init__(self, env: dict[str, Any], options: falcon.RequestOptions | None = None) -> None:
+        env["QUERY_STRING"] = env.get("QUERY_STRING", "").replace("?", "&")
+        super().__init__(env, options=options)
+
+
+def create_app(
+    feeds: Feeds, service: ServiceFacts, proxies: ProxiesDoor, host: HostDoor
+) -> falcon.App[Request, falcon.Response]:
+    """Return the WSGI application behind its doors."""
+    doors: list[Any] = [proxies, host]
+    app = falcon.App(request_type=Request, middleware=doors)
     app.set_error_serializer(tell_error)
+    app.add_error_handler(Exception, tell_failure)
     app.req_options.strip_url_path_trailing_slash = True
-    stream, picture, page = _Stream(feeds, service), OneFrame(feeds, service), _Page(service)
+    stream, one_frame = _Stream(feeds, service), OneFrame(feeds, service)
     for path in STREAM_PATHS:
         app.add_route(path, stream)
     for path in PICTURE_PATHS:
-        app.add_route(path, picture)
-    by_action = _ByAction(stream, picture, page)
+        app.add_route(path, one_frame)
+    by_action = _ByAction(stream, one_frame, _Page(service))
     app.add_route("/", by_action)
     app.add_route("/webcam", by_action)
     app.add_route("/status", _Status(feeds, service))
     app.add_route("/livez", _Livez())
     app.add_route("/readyz", _Readyz(feeds))
+    app.add_sink(_nothing_here)
     return app
+
+
+def _nothing_here(req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
+    near = difflib.get_close_matches(req.path, PATHS, n=1)
+    hint = f"did you mean {near[0]}?" if near else "the page at / lists what there is."
+    raise falcon.HTTPNotFound(description=f"There is nothing at this path; {hint}")
 
 
 class _Stream:
@@ -66,11 +94,14 @@ class _Stream:
 
 
 class _ByAction:
-    """The page, and the paths of mjpg-streamer: `/?action=stream`, `/webcam/?action=snapshot`."""
+    """The page, and the paths of mjpg-streamer: `/?action=stream`, `/webcam/?action=snapshot_0`."""
 
-    def __init__(self, stream: _Stream, picture: OneFrame, page: _Page) -> None:
-        self._by_action: dict[str | None, _Stream | OneFrame] = {"stream": stream, "snapshot": picture}
-        self._page = page
+    def __init__(self, stream: _Stream, one_frame: OneFrame, page: _Page) -> None:
+        self._by_action: dict[str, _Stream | OneFrame | _Page] = {
+            "stream": stream,
+            "snapshot": one_frame,
+            "": page,
+        }
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._chosen(req).on_get(req, resp)
@@ -79,7 +110,12 @@ class _ByAction:
         self._chosen(req).on_head(req, resp)
 
     def _chosen(self, req: falcon.Request) -> _Stream | OneFrame | _Page:
-        return self._by_action.get(req.get_param("action"), self._page)
+        action = req.get_param("action", default="")
+        chosen = self._by_action.get(re.sub("_0$", "", action))  # its first input, which is our one camera
+        if chosen is None:
+            what = f"action expects stream or snapshot; {action[:40]!r} came"
+            raise falcon.HTTPNotFound(description=what)
+        return chosen
 
 
 class _Status:
@@ -87,21 +123,22 @@ class _Status:
         self._feeds = feeds
         self._service = service
         self._made_ns = 0
+        self._made_for = ""
         self._text = ""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         never_keep(resp)
         resp.content_type = falcon.MEDIA_JSON
-        resp.text = self._newest_text()
+        resp.text = self._text_for(key_of(req))
 
     on_head = on_get
 
-    def _newest_text(self) -> str:
-        """Return what is made anew now and then: many who ask must not take the fan-out's time."""
+    def _text_for(self, key: str) -> str:
+        """Return what is made again only now and then: many who ask must not take the fan-out's time."""
         now_ns = time.monotonic_ns()
-        if now_ns - self._made_ns > _STATUS_NS:
-            self._text = status_text(status(self._feeds.outlook, self._service, now_ns))
-            self._made_ns = now_ns
+        if now_ns - self._made_ns > _STATUS_NS or key != self._made_for:
+            self._text = status_text(status(self._feeds, self._service, now_ns, key))
+            self._made_ns, self._made_for = now_ns, key
         return self._text
 
 
@@ -117,7 +154,7 @@ class _Readyz:
         self._feeds = feeds
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        reason = why_not_ready(self._feeds.outlook, time.monotonic_ns())
+        reason = self._feeds.outlook().why_not_live(time.monotonic_ns())
         if reason is None:
             say(resp, falcon.HTTP_200, "There is a live picture.")
         else:
@@ -136,6 +173,6 @@ class _Page:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         never_keep(resp)
         resp.content_type = falcon.MEDIA_HTML
-        resp.text = self._page.replace("{origin}", html.escape(req.prefix))
+        resp.text = self._page
 
     on_head = on_get

@@ -8,19 +8,23 @@ from typing import Protocol
 from server_proc.live.admission import Refusal
 from server_proc.live.outlook import Outlook
 from server_proc.live.ticket import Ticket
-from server_proc.live.viewer import Wishes
-from server_proc.live.waiting import Respond
+from server_proc.live.totals import Totals
+from server_proc.live.viewer import ViewerFacts
+from server_proc.live.waiting import Ask
+from server_proc.live.wishes import Wishes
 
 
 class Feeds(Protocol):
     """The live picture, and who watches it. For any thread."""
 
-    @property
     def outlook(self) -> Outlook:
-        """All that may be known, as it was at one moment."""
+        """Return what is known of the camera now."""
+
+    def census(self) -> tuple[list[tuple[Wishes, ViewerFacts]], Totals]:
+        """Return who watches (what each asked for, and how it is served), and the totals of those who left."""
 
     def admit(self, wishes: Wishes) -> Ticket | Refusal:
         """Reserve a place for a viewer."""
 
-    def admit_waiting(self, wishes: Wishes, after: int, respond: Respond) -> Ticket | Refusal:
-        """Reserve a place for a client that waits for a frame with a sequence above `after`."""
+    def admit_waiting(self, wishes: Wishes, ask: Ask, wait_s: float) -> Ticket | Refusal:
+        """Reserve a place for a client that waits, for `wait_s` at most, until `ask` gives an answer."""

@@ -1,43 +1,59 @@
 # SPDX-License-Identifier: MIT
-"""One picture: the newest frame, or 503 with the picture that says that there is none."""
+"""One frame: `/snapshot` and its other names.
+
+Three answers for three cases: a live picture; none, and then the placeholder with 503; a live one that is not
+as young or as new as was asked, and then a line of text. Nothing is drawn here: who wants a placeholder that
+is not drawn yet waits for it as a guest of the fan-out, like those who wait for a frame.
+"""
 
 from __future__ import annotations
 
 import time
-from http import HTTPStatus
+from dataclasses import dataclass
 
 import falcon
 
 from server_proc.live.admission import Refusal
+from server_proc.live.head import Answer
 from server_proc.live.multipart import padded, unix_seconds
-from server_proc.live.outage import headline, remedy
 from server_proc.live.outlook import Outlook
-from server_proc.live.placeholder import UNDRAWABLE, draw_placeholder
-from server_proc.web.answers import NEVER_KEEP, refuse_viewer
+from server_proc.web.answers import never_keep, refuse_viewer
 from server_proc.web.feeds import Feeds
-from server_proc.web.status import ServiceFacts, age_s, is_live, why_not_ready
-from server_proc.web.wishes import number_of, wishes_of
+from server_proc.web.status import ServiceFacts
+from server_proc.web.wishes import flag_of, number_of, wishes_of
 from shm_ring.frame import Frame
 
-_Answer = tuple[HTTPStatus, dict[str, str], bytes]
+_FRAME_WAIT_S = 5.0
+_PLACEHOLDER_WAIT_S = 2.0
+_PLACEHOLDER_NS = 1_500_000_000
+"""One that is older says a time that has passed: they are drawn once a second."""
+_TEXT = {"Content-Type": "text/plain; charset=utf-8"}
+_AGAIN = {"Retry-After": "1"}
 
 
 class OneFrame:
-    """`/snapshot` and its other names."""
+    """The resource."""
 
     def __init__(self, feeds: Feeds, service: ServiceFacts) -> None:
         self._feeds = feeds
         self._service = service
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer with the newest frame, or wait for one in the fan-out with `?after=`."""
-        after, most_age_ms = number_of(req, "after"), number_of(req, "max_age_ms")
-        outlook = self._feeds.outlook
-        waits = after is not None and (not is_live(outlook, time.monotonic_ns()) or _has(outlook, after))
-        if not waits or req.method == "HEAD":
-            self._fill(resp, self._answer(outlook.frame, most_age_ms))
+        """Answer with the newest frame, or let the client wait for what it asked."""
+        question, wishes = _question(req), wishes_of(req)
+        outlook, now_ns = self._feeds.outlook(), time.monotonic_ns()
+        never_keep(resp)
+        resp.set_header("X-Instance", self._service.instance_id)
+        may_wait = req.method != "HEAD"
+        answer = question.answer(outlook, now_ns, may_wait)
+        if may_wait and not outlook.is_newest:
+            answer = None  # as a guest it gets the newest
+        if answer is not None:
+            resp.status = answer.status
+            resp.set_headers(answer.headers)
+            resp.data = answer.body
             return
-        ticket = self._feeds.admit_waiting(wishes_of(req), after or 0, self._respond)
+        ticket = self._feeds.admit_waiting(wishes, question.answer, question.wait_s(outlook, now_ns))
         if isinstance(ticket, Refusal):
             refuse_viewer(req, resp, ticket, self._service)
             return
@@ -45,58 +61,70 @@ class OneFrame:
 
     on_head = on_get
 
-    @staticmethod
-    def _fill(resp: falcon.Response, answer: _Answer) -> None:
-        status, headers, body = answer
-        resp.status = f"{status.value} {status.phrase}"
-        resp.set_headers(headers)
-        resp.data = body
 
-    def _respond(self, frame: Frame | None) -> bytes:
-        """Return the whole answer to a request that waited, as bytes."""
-        status, headers, body = self._answer(frame, None)
-        lines = [
-            f"HTTP/1.1 {status.value} {status.phrase}",
-            *(f"{name}: {value}" for name, value in headers.items()),
-        ]
-        lines += [f"Content-Length: {len(body)}", "Connection: close", "", ""]
-        return "\r\n".join(lines).encode("latin-1") + body
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a client asks of a snapshot."""
 
-    def _answer(self, frame: Frame | None, most_age_ms: int | None) -> _Answer:
-        outlook, now_ns = self._feeds.outlook, time.monotonic_ns()
-        headers = {"Content-Type": falcon.MEDIA_JPEG, **NEVER_KEEP, "X-Instance": self._service.instance_id}
-        if frame is None or not is_live(outlook, now_ns) or _too_old(frame, most_age_ms, now_ns):
-            why = why_not_ready(outlook, now_ns) or "the newest frame is older than was asked for"
-            headers |= {"Retry-After": "1", "X-Reason": why}
-            return HTTPStatus.SERVICE_UNAVAILABLE, headers, self._placeholder(outlook, now_ns)
-        facts = {
-            "X-Sequence": str(frame.sequence),
-            "X-Timestamp": unix_seconds(frame),
-            "X-Age-Ms": str(_age_ms(frame, now_ns)),
-        }
-        return HTTPStatus.OK, {**headers, **facts}, padded(frame.jpeg)
+    after: int | None = None
+    """It has the frame of this sequence."""
+    captured_after_ns: int | None = None
+    """The frame must begin to be captured later (CLOCK_MONOTONIC)."""
+    most_age_ms: int | None = None
 
-    def _placeholder(self, outlook: Outlook, now_ns: int) -> bytes:
+    def wait_s(self, outlook: Outlook, now_ns: int) -> float:
+        """Return how long to wait at most: for a slow camera, until it must have given a frame."""
+        if self.after is None and self.captured_after_ns is None:
+            return _PLACEHOLDER_WAIT_S
+        return max(_FRAME_WAIT_S, 2 * outlook.period_s)
+
+    def answer(self, outlook: Outlook, now_ns: int, may_wait: bool) -> Answer | None:
+        """Return the answer, None where it is worth waiting for another."""
+        waits = may_wait and (self.after is not None or self.captured_after_ns is not None)
         frame = outlook.frame
-        quiet_s = age_s(outlook, now_ns)
-        if quiet_s is None:
-            quiet_s = (now_ns - self._service.started_ns) / 1e9
-        lines = [headline(quiet_s, had_frames=frame is not None), remedy(outlook.supervisor, now_ns)]
-        size = (frame.facts.width_px, frame.facts.height_px) if frame else self._service.expected_size
-        try:
-            return padded(draw_placeholder(frame and frame.jpeg, size, tuple(line for line in lines if line)))
-        except UNDRAWABLE:
-            return b""  # the head of the answer says why there is no live picture
+        if frame is None or not outlook.is_live(now_ns):
+            return None if waits else _no_live_picture(outlook, now_ns, may_wait)
+        age_ms = max(0, now_ns - frame.facts.captured_ns) // 10**6
+        if frame.sequence == self.after:  # a higher one is of another life of the service
+            return None if waits else Answer("204 No Content", {"X-Sequence": str(frame.sequence)})
+        if self.captured_after_ns is not None and frame.facts.captured_ns < self.captured_after_ns:
+            sentence = f"No frame was captured since the request; the newest is {age_ms} ms old.\n"
+            return None if waits else _not_as_asked(sentence)
+        if self.most_age_ms is not None and age_ms > self.most_age_ms:
+            return _not_as_asked(
+                f"The newest frame is {age_ms} ms old; {self.most_age_ms} ms were asked for.\n"
+            )
+        return _of_frame(frame, age_ms)
 
 
-def _has(outlook: Outlook, after: int) -> bool:
-    """Tell whether the newest frame is the one that somebody has already."""
-    return outlook.frame is not None and outlook.frame.sequence == after
+def _question(req: falcon.Request) -> Question:
+    return Question(
+        after=number_of(req, "after"),
+        captured_after_ns=time.monotonic_ns() if flag_of(req, "fresh") else None,
+        most_age_ms=number_of(req, "max_age_ms"),
+    )
 
 
-def _age_ms(frame: Frame, now_ns: int) -> int:
-    return max(0, now_ns - frame.facts.captured_ns) // 10**6
+def _of_frame(frame: Frame, age_ms: int) -> Answer:
+    facts = {
+        "Content-Type": falcon.MEDIA_JPEG,
+        "X-Sequence": str(frame.sequence),
+        "X-Timestamp": unix_seconds(frame),
+        "X-Age-Ms": str(age_ms),
+    }
+    return Answer("200 OK", facts, padded(frame.jpeg))
 
 
-def _too_old(frame: Frame, most_age_ms: int | None, now_ns: int) -> bool:
-    return most_age_ms is not None and _age_ms(frame, now_ns) > most_age_ms
+def _not_as_asked(sentence: str) -> Answer:
+    return Answer("503 Service Unavailable", {**_TEXT, **_AGAIN}, sentence.encode())
+
+
+def _no_live_picture(outlook: Outlook, now_ns: int, may_wait: bool) -> Answer | None:
+    why = outlook.why_not_live(now_ns) or ""
+    placeholder = outlook.placeholder
+    if placeholder is not None and now_ns - placeholder.drawn_ns < _PLACEHOLDER_NS:
+        headers = {"Content-Type": falcon.MEDIA_JPEG, "X-Reason": why, **_AGAIN}
+        return Answer("503 Service Unavailable", headers, placeholder.jpeg)
+    if may_wait:
+        return None
+    return Answer("503 Service Unavailable", {**_TEXT, "X-Reason": why, **_AGAIN}, f"{why}.\n".encode())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `/status` and `/readyz` say, made from one outlook. Pure: no clock, no Falcon."""
+"""What `/status` says, made from one outlook. Pure: no clock, no Falcon."""
 
 from __future__ import annotations
 
@@ -7,94 +7,87 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from server_proc.live.admission import Admission
 from server_proc.live.outlook import Outlook
+from server_proc.live.viewer import ViewerFacts
+from server_proc.live.wishes import Wishes
+from server_proc.web.feeds import Feeds
 from shm_ring.board import Reading
+from shm_ring.frame import Frame
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """What does not change while this process lives."""
+    """What does not change while this process lives, and who decides on getting in."""
 
     instance_id: str
-    """This life of the whole service: sequences start anew with each."""
+    """This life of the whole service: sequences start again with each."""
     server_pid: int
+    admission: Admission
     max_viewers: int
     max_viewers_per_address: int
-    expected_size: tuple[int, int]
-    """(width, height) of pictures for as long as there was none."""
     started_ns: int
     """CLOCK_MONOTONIC."""
 
 
-def age_s(outlook: Outlook, now_ns: int) -> float | None:
-    """Return the age of the newest frame in seconds, None where there is none."""
-    if outlook.frame is None:
-        return None
-    return max(0, now_ns - outlook.frame.facts.captured_ns) / 1e9
-
-
-def is_live(outlook: Outlook, now_ns: int) -> bool:
-    """Tell whether there is a live picture."""
-    age = age_s(outlook, now_ns)
-    return age is not None and age < outlook.stale_after_s
-
-
-def why_not_ready(outlook: Outlook, now_ns: int) -> str | None:
-    """Return in a sentence why there is no live picture, None where there is one."""
-    if is_live(outlook, now_ns):
-        return None
-    age = age_s(outlook, now_ns)
-    what = "no frame yet" if age is None else f"the newest frame is {age:.1f} s old"
-    camera = outlook.supervisor.row.capture if outlook.supervisor else None
-    state, reason = (camera.state, camera.last_reason) if camera else ("unknown", None)
-    return f"{what}; camera process: {state}" + (f", last ended: {reason}" if reason else "")
-
-
-def status(outlook: Outlook, service: ServiceFacts, now_ns: int) -> dict[str, Any]:
-    """Return the whole status as JSON can say it."""
-    frame = outlook.frame
-    reason = why_not_ready(outlook, now_ns)
+def status(feeds: Feeds, service: ServiceFacts, now_ns: int, key: str = "") -> dict[str, Any]:
+    """Return the whole status as JSON can say it; `key` is that of the asker, whose own viewer it marks."""
+    outlook = feeds.outlook()
+    reason = outlook.why_not_live(now_ns)
     capture = _board(outlook.capture, now_ns)
     in_ring = {"busy": outlook.dropped_busy, "too_big": outlook.dropped_too_big}
-    dropped = {**((capture or {}).pop("dropped", {})), **in_ring}
-    age = age_s(outlook, now_ns)
     return {
         "instance": service.instance_id,
         "ready": reason is None,
         "reason": reason,
-        "frame": None
-        if frame is None or age is None
-        else {
-            "sequence": frame.sequence,
-            "age_ms": round(age * 1000),
-            "captured_unix_s": frame.facts.captured_unix_ns / 1e9,
-            "width_px": frame.facts.width_px,
-            "height_px": frame.facts.height_px,
-            "bytes": len(frame.jpeg),
-        },
+        "frame": outlook.frame and _frame(outlook.frame, outlook, now_ns),
         "camera": capture,
-        "dropped": dropped,
-        "viewers": {
-            "count": len(outlook.viewers),
-            "max": service.max_viewers,
-            "max_per_address": service.max_viewers_per_address,
-            "list": [viewer._asdict() for viewer in outlook.viewers],
-        },
+        "dropped": {**(capture or {}).pop("dropped", {}), **in_ring},
+        "viewers": _viewers(feeds, service, key),
         "server": {
             "pid": service.server_pid,
             "up_s": round((now_ns - service.started_ns) / 1e9, 1),
         },
-        "supervisor": _supervisor(outlook.supervisor, now_ns),
+        "supervisor": _supervisor(outlook, now_ns),
     }
 
 
 def status_text(told: dict[str, Any]) -> str:
-    """Return the status as JSON for programs and people: viewers come last, one line for each."""
-    head = {name: value for name, value in told.items() if name != "viewers"}
-    counts = {name: value for name, value in told["viewers"].items() if name != "list"}
-    viewers = ",".join(f"\n  {json.dumps(viewer)}" for viewer in told["viewers"]["list"])
-    last = f'"viewers": {json.dumps(counts)[:-1]}, "list": [{viewers}]}}'
-    return f"{json.dumps(head, indent=1)[:-2]},\n {last}\n}}\n"
+    """Return the status as JSON for programs and people."""
+    return json.dumps(told, indent=1) + "\n"
+
+
+def _frame(frame: Frame, outlook: Outlook, now_ns: int) -> dict[str, Any]:
+    return {
+        "sequence": frame.sequence,
+        "age_ms": round((outlook.age_s(now_ns) or 0) * 1000),
+        "captured_unix_s": frame.facts.captured_unix_ns / 1e9,
+        "width_px": frame.facts.width_px,
+        "height_px": frame.facts.height_px,
+        "bytes": len(frame.jpeg),
+    }
+
+
+def _viewers(feeds: Feeds, service: ServiceFacts, key: str) -> dict[str, Any]:
+    viewers, totals = feeds.census()
+    return {
+        "count": len(viewers),
+        "max": service.max_viewers,
+        "max_per_address": service.max_viewers_per_address,
+        "places_taken": service.admission.places_taken,
+        "refused": service.admission.refused,
+        "came": totals.viewers,
+        "disconnected": dict(totals.disconnected),
+        "frames_sent": totals.sent + sum(facts.frames for _, facts in viewers),
+        "frames_skipped": totals.skipped + sum(facts.skipped for _, facts in viewers),
+        "frames_thinned": totals.thinned + sum(facts.thinned for _, facts in viewers),
+        "bytes_sent": totals.bytes + sum(facts.bytes for _, facts in viewers),
+        "list": [_viewer(wishes, facts, key) for wishes, facts in viewers],
+    }
+
+
+def _viewer(wishes: Wishes, facts: ViewerFacts, key: str) -> dict[str, Any]:
+    return {**facts._asdict(), "mine": bool(key) and wishes.key == key}
 
 
 def _board(reading: Reading[Any] | None, now_ns: int) -> dict[str, Any] | None:
@@ -103,13 +96,12 @@ def _board(reading: Reading[Any] | None, now_ns: int) -> dict[str, Any] | None:
     return {**asdict(reading.row), "board_age_s": round(reading.age_s(now_ns), 1)}
 
 
-def _supervisor(reading: Reading[Any] | None, now_ns: int) -> dict[str, Any] | None:
-    board = _board(reading, now_ns)
+def _supervisor(outlook: Outlook, now_ns: int) -> dict[str, Any] | None:
+    board = _board(outlook.supervisor, now_ns)
     for child in ("capture", "server"):
         if board:
-            told = dict(board[child])
+            told = board[child]
             at_ns, since_ns = told.pop("next_start_ns"), told.pop("since_ns")
             told["next_start_in_s"] = None if at_ns is None else round(max(0, at_ns - now_ns) / 1e9, 1)
             told["for_s"] = round(max(0, now_ns - since_ns) / 1e9, 1)
-            board[child] = told
     return board

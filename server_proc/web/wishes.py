@@ -6,7 +6,7 @@ from __future__ import annotations
 import falcon
 
 from server_proc.live.offer import PartForm
-from server_proc.live.viewer import Wishes
+from server_proc.live.wishes import Wishes
 
 _LEAST_FPS, _MOST_FPS = 0.1, 240.0
 _KEY_CHARACTERS = 64
@@ -21,12 +21,39 @@ def wishes_of(req: falcon.Request) -> Wishes:
         falcon.HTTPBadRequest: a known query key has a value that means nothing.
     """
     return Wishes(
-        address=req.remote_addr,
+        address=req.context.address,
         user_agent=_printable(req.user_agent or "", _AGENT_CHARACTERS),
-        key=_key(req),
+        key=key_of(req),
         form=_form(req),
         fps=_fps(req),
+        placeholder=flag_of(req, "placeholder") is not False,
     )
+
+
+def key_of(req: falcon.Request) -> str:
+    """Return the key by which a client names itself, nothing where it has none.
+
+    Raises:
+        falcon.HTTPBadRequest: it is too long.
+    """
+    text = _last(req, "key") or ""
+    if len(text) > _KEY_CHARACTERS:
+        raise _bad(f"key expects up to {_KEY_CHARACTERS} characters; {len(text)} came")
+    return text
+
+
+def flag_of(req: falcon.Request, name: str) -> bool | None:
+    """Return whether a query key is 1 or 0, None where it is not there.
+
+    Raises:
+        falcon.HTTPBadRequest: it is neither.
+    """
+    text = _last(req, name)
+    if text is None:
+        return None
+    if text not in ("0", "1"):
+        raise _bad(f"{name} expects 0 or 1; {text[:40]!r} came")
+    return text == "1"
 
 
 def number_of(req: falcon.Request, name: str) -> int | None:
@@ -44,9 +71,9 @@ def number_of(req: falcon.Request, name: str) -> int | None:
 
 
 def _form(req: falcon.Request) -> PartForm:
-    if _flag(req, "extra_headers"):
+    if flag_of(req, "extra_headers"):
         return PartForm.FACTS
-    asked = _flag(req, "advance_headers")
+    asked = flag_of(req, "advance_headers")
     # Chromium's <img> shows a frame when it sees the head of the next; other clients need its length
     is_image_in_chromium = (req.get_header("Accept") or "").startswith("image/") and "Chrome/" in (
         req.user_agent or ""
@@ -68,22 +95,6 @@ def _fps(req: falcon.Request) -> float | None:
     return fps
 
 
-def _key(req: falcon.Request) -> str:
-    text = _last(req, "key") or ""
-    if len(text) > _KEY_CHARACTERS:
-        raise _bad(f"key expects up to {_KEY_CHARACTERS} characters; {len(text)} came")
-    return _printable(text, _KEY_CHARACTERS)
-
-
-def _flag(req: falcon.Request, name: str) -> bool | None:
-    text = _last(req, name)
-    if text is None:
-        return None
-    if text not in ("0", "1"):
-        raise _bad(f"{name} expects 0 or 1; {text[:40]!r} came")
-    return text == "1"
-
-
 def _last(req: falcon.Request, name: str) -> str | None:
     """Return a query key's value, the last where it came several times."""
     value = req.params.get(name)
@@ -91,7 +102,7 @@ def _last(req: falcon.Request, name: str) -> str | None:
 
 
 def _printable(text: str, most: int) -> str:
-    """Return text as a log and a board can carry it: one that a client chose must not forge lines."""
+    """Return text as a log can carry it: what a client chose must not forge lines."""
     return "".join(one if " " <= one <= "~" else "?" for one in text[:most])
 
 

@@ -107,7 +107,7 @@ def _watch(service: Ringcast, audience: Audience, orders: Orders, folder: Path) 
         before = eventually(
             lambda: _with_viewers(service, len(clients) + 1), what="all viewers in the status"
         )
-        came_before = service.log.count(" came from ")
+        came_before = service.log.count(") connected")
         first = newest()
         eventually(lambda: newest() >= first + LIVE_S * FPS, 2 * LIVE_S)
         orders.hang(for_s=STALL_S)
@@ -116,7 +116,7 @@ def _watch(service: Ringcast, audience: Audience, orders: Orders, folder: Path) 
         eventually(lambda: newest() > last, STALL_S, "a picture after the stall")
         again = newest()
         eventually(lambda: newest() >= again + AGAIN_S * FPS, 2 * AGAIN_S)
-        after, came_after = service.status(), service.log.count(" came from ")
+        after, came_after = service.status(), service.log.count(") connected")
     finally:
         for client in clients.values():
             client.close()

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""What the fan-out serves: viewers, and those who wait for one frame. It knows no more of them than this."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from server_proc.live.admission import Seat
+from server_proc.live.connection import Outcome
+from server_proc.live.offer import Offer
+
+
+class Guest(Protocol):
+    """A connection that was taken over. For the fan-out's thread only.
+
+    Where a method returns an Outcome, GONE means that the connection has ended or has nothing more to do.
+    """
+
+    seat: Seat
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor."""
+
+    def welcome(self, now_s: float) -> None:
+        """Begin. Raises OSError where the client has left already."""
+
+    def go_on(self, now_s: float) -> Outcome:
+        """Send the rest of what was begun; SENT when there is none left."""
+
+    def on_edge(self, now_s: float, *, ended: bool, half_closed: bool) -> Outcome:
+        """Go on where the kernel says that bytes fit again, or that the client `ended`."""
+
+    def on_frame(self, offer: Offer, now_s: float) -> Outcome:
+        """Take a new live frame."""
+
+    def on_look(self, now_s: float) -> Outcome:
+        """Send what is due without a new frame. Called several times a second."""
+
+    def gave_up(self, now_s: float) -> str:
+        """Return why its connection has to end, nothing while it may stay."""
+
+    def end(self, why: str, now_s: float) -> None:
+        """End the connection and leave the seat; `why` is for the log, and for clients that can be told."""

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""Counters that outlive viewers: they only grow while the process lives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Totals:
+    """Written by the fan-out's thread, read by any."""
+
+    frames: int = 0
+    """New live frames that there were for viewers."""
+    viewers: int = 0
+    """Those who came."""
+    sent: int = 0
+    """Frames that viewers were sent who have left; likewise the others."""
+    skipped: int = 0
+    thinned: int = 0
+    bytes: int = 0
+    disconnected: Counter[str] = field(default_factory=Counter)
+    """By reason."""
+
+    @property
+    def watching(self) -> int:
+        """How many viewers there are."""
+        return self.viewers - sum(self.disconnected.values())

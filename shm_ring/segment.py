@@ -103,6 +103,8 @@ class Segment:
         self.geometry = self._read_geometry(size)
         hints = memoryview(self.map)[layout.HINTS_AT : layout.HINTS_AT + layout.HINTS_BYTES]
         self.hints = hints.cast("I")
+        sequence = memoryview(self.map)[layout.SEQUENCE_AT : layout.SEQUENCE_AT + layout.SEQUENCE_BYTES]
+        self.sequence = sequence.cast("Q")
 
     def _read_geometry(self, size: int) -> layout.Geometry:
         magic_end = layout.MAGIC_AT + len(layout.MAGIC)

@@ -125,10 +125,12 @@ def _stand_still(drill_file: str) -> None:
 
 def _rings(given: ServerDescriptors) -> Rings:
     return Rings(
-        frames=RingReader(Segment(given.frames_fd)),
+        frames=RingReader(Segment(given.frames_fd, writable=False)),
         doorbell=Doorbell(given.doorbell_fd),
-        capture_board=BoardReader(RingReader(Segment(given.capture_board_fd)), CaptureStatus),
-        supervisor_board=BoardReader(RingReader(Segment(given.supervisor_board_fd)), SupervisorStatus),
+        capture_board=BoardReader(RingReader(Segment(given.capture_board_fd, writable=False)), CaptureStatus),
+        supervisor_board=BoardReader(
+            RingReader(Segment(given.supervisor_board_fd, writable=False)), SupervisorStatus
+        ),
         own_board=BoardWriter(RingWriter(Segment(given.server_board_fd))),
     )
 

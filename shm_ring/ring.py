@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from shm_ring import layout
 from shm_ring.doorbell import Doorbell
-from shm_ring.errors import DamagedSlotError, TooBigError, WriterAliveError
+from shm_ring.errors import DamagedSlotError, SegmentError, TooBigError, WriterAliveError
 from shm_ring.segment import Segment
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,10 @@ class RingWriter:
 
         Raises:
             WriterAliveError: another process is the writer.
+            SegmentError: the segment is mapped for reading.
         """
+        if not segment.writable:
+            raise SegmentError("expected a writable segment for a writer, got one that is mapped for reading")
         self._segment = segment
         self._geometry = segment.geometry
         self._hints = segment.hints

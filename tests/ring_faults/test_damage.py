@@ -16,6 +16,7 @@ from shm_ring import layout
 from shm_ring.errors import SegmentError
 from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
+from tests.ring_faults import campaign
 from tests.ring_faults.campaign import rounds, tell
 
 FUZZED = rounds(1_000, 10_000)
@@ -54,7 +55,7 @@ def test_a_header_of_another_ring_is_refused_with_its_reason(
 
 def test_fuzzed_headers_are_refused_or_change_nothing(new_segment: Callable[..., int]) -> None:
     """Of the header page only what is sealed counts, and the hints are only hints."""
-    descriptor, chance = new_segment(slot_count=SLOTS, slot_bytes=SLOT_BYTES), random.Random(11)
+    descriptor, chance = new_segment(slot_count=SLOTS, slot_bytes=SLOT_BYTES), campaign.chance("ring headers")
     RingWriter(Segment(descriptor)).publish(b"whole")
     good = os.pread(descriptor, layout.SLOTS_AT, 0)
     refused = 0
@@ -81,7 +82,7 @@ def test_fuzzed_slot_headers_are_passed_over_with_a_reason(
     new_segment: Callable[..., int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A reader never gets what was not published whole, and the next writer's sequences are higher."""
-    descriptor, chance = new_segment(slot_count=SLOTS, slot_bytes=SLOT_BYTES), random.Random(13)
+    descriptor, chance = new_segment(slot_count=SLOTS, slot_bytes=SLOT_BYTES), campaign.chance("slot headers")
     published: dict[int, bytes] = {}
     passed_over = misleading = 0
     stays, last = RingReader(Segment(descriptor)), 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -25,7 +25,7 @@ from shm_ring import layout
 from shm_ring.layout import Geometry
 from shm_ring.ring import RingReader
 from shm_ring.segment import Segment, create_segment
-from tests.ring_faults.campaign import rounds
+from tests.ring_faults.campaign import LONG, SEED, rounds, tell
 from tests.ring_faults.stage import Puppet, Refusal, Stage
 
 SLOTS, SLOT_BYTES = 4, 256
@@ -179,13 +179,14 @@ class RingMachine(RuleBasedStateMachine):
 
 
 def run(machine: type[RingMachine], examples: int, *phases: Phase) -> None:
+    if LONG:
+        tell(f"model: RING_SEED={SEED} repeats this")
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        machine,
+        seed(SEED)(machine),
         settings=settings(
             max_examples=examples,
             stateful_step_count=30,
             deadline=None,
-            derandomize=True,
             database=None,
             phases=phases,
             report_multiple_bugs=False,

@@ -152,9 +152,13 @@ class Supervisor:
         self._signals = signals
         self._service = service
         self._systemd = systemd
-        self._frames = RingReader(Segment(memory.frames_fd))
-        self._capture_board = BoardReader(RingReader(Segment(memory.capture_board_fd)), CaptureStatus)
-        self._server_board = BoardReader(RingReader(Segment(memory.server_board_fd)), ServerStatus)
+        self._frames = RingReader(Segment(memory.frames_fd, writable=False))
+        self._capture_board = BoardReader(
+            RingReader(Segment(memory.capture_board_fd, writable=False)), CaptureStatus
+        )
+        self._server_board = BoardReader(
+            RingReader(Segment(memory.server_board_fd, writable=False)), ServerStatus
+        )
         self._board = BoardWriter[SupervisorStatus](RingWriter(Segment(memory.supervisor_board_fd)))
         self._board_due_s = 0.0
         self._told_on_board: SupervisorStatus | None = None

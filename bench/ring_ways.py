@@ -68,7 +68,7 @@ class RingWay:
             nonlocal last
             while True:
                 poll.poll()
-                doorbell.quiet()
+                os.eventfd_read(doorbell.fileno())
                 found = ring.latest(last)
                 if found is not None:
                     last = found.sequence

@@ -130,13 +130,17 @@ def _stop(web: WebServer, fan_out: FanOut) -> None:
 def _rings(given: ServerDescriptors) -> Rings:
     return Rings(
         feed=FeedRings(
-            frames=RingReader(Segment(given.frames_fd)),
+            frames=RingReader(_read_only(given.frames_fd)),
             doorbell=Doorbell(given.doorbell_fd),
-            capture_board=BoardReader(RingReader(Segment(given.capture_board_fd)), CaptureStatus),
+            capture_board=BoardReader(RingReader(_read_only(given.capture_board_fd)), CaptureStatus),
         ),
-        supervisor_board=BoardReader(RingReader(Segment(given.supervisor_board_fd)), SupervisorStatus),
+        supervisor_board=BoardReader(RingReader(_read_only(given.supervisor_board_fd)), SupervisorStatus),
         own_board=BoardWriter(RingWriter(Segment(given.server_board_fd))),
     )
+
+
+def _read_only(descriptor: int) -> Segment:
+    return Segment(descriptor, writable=False)
 
 
 def _run_or_die(fan_out: FanOut) -> None:

@@ -30,10 +30,3 @@ class Doorbell:
         """Say "look again". A bell that is ringing already goes on ringing (EAGAIN)."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_write(self._descriptor, 1)
-
-    def quiet(self) -> bool:
-        """Stop the ringing; tell whether it rang."""
-        try:
-            return os.eventfd_read(self._descriptor) > 0
-        except BlockingIOError:
-            return False

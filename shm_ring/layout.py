@@ -18,6 +18,8 @@ One segment is one header page and N slots.
 | 140               | writer_pid      | u32      | the writer             | hint: for people |
 | 144               | dropped_busy    | u32      | the writer             | hint: no slot was free |
 | 148               | dropped_too_big | u32      | the writer             | hint: larger than slot_bytes |
+| 192               | sequence        | u64      | the writer             | the last one taken, for the next |
+| 200               | not_sequence    | u64      | the writer             | its complement, or both are void |
 | 4096 + i * stride | seal            | u32      | the writer, slot locked| the header's CRC-32, or 0 |
 | + 4               | epoch           | u32      | the same               | which writer it came from |
 | + 8               | sequence        | u64      | the same               | from 1, +1 per publish |
@@ -25,8 +27,9 @@ One segment is one header page and N slots.
 | + 24              | facts           | 32 bytes | the same               | the ring does not look into them |
 | + 64              | payload         | length   | the same               | |
 
-*Writing order.* Lock the slot; seal = 0; header and payload; the seal; unlock; hints; doorbells. A
-writer that is killed anywhere in between leaves seal = 0 or a whole slot, and no lock.
+*Writing order.* Sequence; lock the slot; seal = 0; header and payload; the seal; unlock; hints; doorbells.
+A writer that is killed anywhere in between leaves seal = 0 or a whole slot, and no lock. The next writer
+starts above the sequence at 192 and above all whole slots, so readers see no sequence twice.
 
 *Reading order.* Take head_slot; lock that slot shared; look at the seal; copy; unlock. A slot that is busy
 or unsealed is one that the writer has come round to since: take head_slot anew. No other slot is locked, so
@@ -38,7 +41,7 @@ go when their holder dies (fcntl(2), "Advisory record locking"). That is why it 
 `flock` or open-file-description locks: those are inherited with the descriptor or stay with a
 grandchild. Only the hints are read without a lock: aligned 32-bit words, stored by one machine store
 each through `memoryview.cast("I")`. `struct.pack_into` would zero its target first, and a 64-bit
-store tears on 32-bit Arm.
+store tears on 32-bit Arm. The sequence at 192 may tear: only the next writer looks at it.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 MAGIC = b"RINGCAST"
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 
 MAGIC_AT = 0
 GEOMETRY_AT = 8
@@ -62,6 +65,10 @@ HINTS_AT = 128
 HEAD_SLOT, EPOCH, PUBLISHES, WRITER_PID, DROPPED_BUSY, DROPPED_TOO_BIG = range(6)
 HINTS_BYTES = 6 * 4
 
+SEQUENCE_AT = 192
+SEQUENCE, NOT_SEQUENCE = range(2)
+SEQUENCE_BYTES = 2 * 8
+
 SLOTS_AT = 4096
 SEAL = struct.Struct("=I")
 SLOT_HEADER = struct.Struct("=IQI4x32s8x")  # what follows the seal: epoch, sequence, length, facts
@@ -71,6 +78,7 @@ FACTS_BYTES = 32
 UNSEALED = SEAL.pack(0)
 
 WORD_MASK = 0xFFFFFFFF
+LONG_MASK = 0xFFFFFFFFFFFFFFFF
 _PAGE_BYTES = 4096
 
 

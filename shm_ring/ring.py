@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 from shm_ring import layout
 from shm_ring.doorbell import Doorbell
-from shm_ring.errors import DamagedSlotError, TooBigError, WriterAliveError
+from shm_ring.errors import DamagedSlotError, SegmentError, TooBigError, WriterAliveError
 from shm_ring.segment import Segment
 
 _log = logging.getLogger(__name__)
+
+_HALF_OF_ALL_EPOCHS = 1 << 31
 
 
 class Published(NamedTuple):
@@ -30,11 +32,14 @@ class RingWriter:
     """The one writer of a ring. For one thread of the process that writes it."""
 
     def __init__(self, segment: Segment, doorbells: Sequence[Doorbell] = ()) -> None:
-        """Attach as the writer, and go on with the sequence where the last one ended.
+        """Attach as the writer, and continue the sequence of the last one.
 
         Raises:
             WriterAliveError: another process is the writer.
+            SegmentError: the segment is mapped for reading.
         """
+        if not segment.writable:
+            raise SegmentError("expected a writable segment for a writer, got one that is mapped for reading")
         self._segment = segment
         self._geometry = segment.geometry
         self._hints = segment.hints
@@ -45,7 +50,7 @@ class RingWriter:
         newest, self._head = max(
             (self._sealed_sequence(slot), slot) for slot in range(self._geometry.slot_count)
         )
-        self._next_sequence = newest + 1
+        self._sequence = max(newest, self._kept_sequence())
         self._epoch = (self._hints[layout.EPOCH] + 1) & layout.WORD_MASK
         self._hints[layout.HEAD_SLOT] = self._head
         self._hints[layout.EPOCH] = self._epoch
@@ -58,6 +63,12 @@ class RingWriter:
             _log.warning("%s; it is written anew", error)
             return 0
         return header.sequence if header else 0
+
+    def _kept_sequence(self) -> int:
+        """Return the last sequence that a writer took; 0 if it is damaged or half stored."""
+        kept = self._segment.sequence
+        is_whole = kept[layout.SEQUENCE] ^ kept[layout.NOT_SEQUENCE] == layout.LONG_MASK
+        return kept[layout.SEQUENCE] if is_whole else 0
 
     @property
     def empty(self) -> bool:
@@ -76,8 +87,7 @@ class RingWriter:
         """
         if len(facts) > layout.FACTS_BYTES:
             raise ValueError(f"expected up to {layout.FACTS_BYTES} bytes of facts, got {len(facts)}")
-        sequence = self._next_sequence
-        self._next_sequence += 1
+        sequence = self._take_sequence()
         if len(payload) > self._geometry.slot_bytes:
             self._count(layout.DROPPED_TOO_BIG)
             raise TooBigError(len(payload), self._geometry.slot_bytes)
@@ -94,6 +104,13 @@ class RingWriter:
         self._count(layout.PUBLISHES)
         for doorbell in self._doorbells:
             doorbell.ring()
+        return sequence
+
+    def _take_sequence(self) -> int:
+        """Return the next sequence; it is kept for the next writer before any reader can see it."""
+        sequence = self._sequence = self._sequence + 1
+        kept = self._segment.sequence
+        kept[layout.SEQUENCE], kept[layout.NOT_SEQUENCE] = sequence, sequence ^ layout.LONG_MASK
         return sequence
 
     def _lock_free_slot(self) -> int | None:
@@ -131,6 +148,8 @@ class RingReader:
         self._slots_at = tuple(geometry.slot_at(slot) for slot in range(geometry.slot_count))
         self._stride = geometry.slot_stride
         self._hints = segment.hints
+        self._epoch: int | None = None
+        """Of the last payload that was returned."""
         self._told_damaged: set[int] = set()
 
     @property
@@ -151,6 +170,9 @@ class RingReader:
     def latest(self, after: int = 0) -> Published | None:
         """Return the newest whole payload with a sequence above `after`, or None. Never waits.
 
+        After damage that took the sequence itself, the next writer starts with a lower one: a payload of a
+        later writer than the last one returned is returned whatever its sequence is.
+
         Only the slot that the hint names is ever locked, so a reader is in the writer's way in one slot
         at most, and slots for the readers and two more are enough for a writer that drops nothing.
         """
@@ -163,13 +185,13 @@ class RingReader:
         return None
 
     def _copy(self, slot: int, after: int) -> Published | None:
-        """Return what a slot holds if it is whole and newer than `after`."""
+        """Return what a slot holds if it is whole and new."""
         at, stride, descriptor = self._slots_at[slot], self._stride, self._segment.descriptor
         if not _try_lock(descriptor, fcntl.LOCK_SH, at, stride):
             return None
         try:
             header = _sealed_header(self._segment, slot, at)
-            if header is None or header.sequence <= after:
+            if header is None or (header.sequence <= after and not self._is_of_later_writer(header.epoch)):
                 return None
             payload_at = at + layout.PAYLOAD_AT
             payload = self._segment.map[payload_at : payload_at + header.length]
@@ -180,7 +202,13 @@ class RingReader:
             return None
         finally:
             fcntl.lockf(descriptor, fcntl.LOCK_UN, stride, at)
+        self._epoch = header.epoch
         return Published(header.sequence, header.epoch, header.facts, payload)
+
+    def _is_of_later_writer(self, epoch: int) -> bool:
+        if self._epoch is None:
+            return False
+        return 0 < (epoch - self._epoch) & layout.WORD_MASK < _HALF_OF_ALL_EPOCHS  # the epoch may wrap
 
 
 def _sealed_header(segment: Segment, slot: int, at: int) -> layout.SlotHeader | None:

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import mmap
 import os
+import stat
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -41,7 +42,27 @@ def create_segment(name: str, geometry: layout.Geometry) -> int:
         raise SegmentError(_why_no_room(name, size, error)) from error
     os.pwrite(descriptor, geometry.pack(), layout.GEOMETRY_AT)
     os.pwrite(descriptor, layout.MAGIC, layout.MAGIC_AT)
+    os.fchmod(descriptor, stat.S_IRUSR)
     return descriptor
+
+
+def open_for_reading(descriptor: int) -> int:
+    """Return another descriptor of the same segment, for a process that must not write into it.
+
+    Through it nothing can be written or mapped to be written, whatever the process does (open(2), mmap(2)).
+    The segment's mode is 0400, so the process cannot open it for writing by `/proc/self/fd` either. But code
+    that runs as the same user can change the mode back, and root needs none: this stops mistakes and
+    stray writes, not somebody who has taken over the process.
+
+    Raises:
+        SegmentError: it cannot be opened.
+    """
+    try:
+        return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SegmentError(
+            f"cannot open shared memory for reading: {error.strerror}; it is done through /proc/self/fd"
+        ) from error
 
 
 def _without_a_name(name: str, size: int) -> int:
@@ -85,24 +106,32 @@ class Segment:
     """A mapped segment.
 
     One per segment and process, used by one thread and kept until the process exits: closing any
-    descriptor or map of the file would drop every lock that this process holds on it (fcntl(2)).
+    descriptor or map of the file would drop every lock that this process holds on it (fcntl(2)). That goes
+    for a second descriptor from `open_for_reading` too: the supervisor, which has both, closes neither.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        """Map the segment behind `descriptor`.
+    def __init__(self, descriptor: int, *, writable: bool = True) -> None:
+        """Map the segment behind `descriptor`; a reader needs no `writable` map, and no such descriptor.
 
         Raises:
-            SegmentError: it is no segment of this layout.
+            SegmentError: it is no segment of this layout, or the descriptor is for reading only.
         """
         try:
             size = os.fstat(descriptor).st_size
-            self.map = mmap.mmap(descriptor, size)
+            self.map = mmap.mmap(descriptor, size, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
+        except PermissionError as error:
+            raise SegmentError(
+                f"descriptor {descriptor} is for reading only; a writer needs one to read and write"
+            ) from error
         except (OSError, ValueError) as error:
             raise SegmentError(f"descriptor {descriptor} is no shared memory: {error}") from error
         self.descriptor = descriptor
+        self.writable = writable
         self.geometry = self._read_geometry(size)
         hints = memoryview(self.map)[layout.HINTS_AT : layout.HINTS_AT + layout.HINTS_BYTES]
         self.hints = hints.cast("I")
+        sequence = memoryview(self.map)[layout.SEQUENCE_AT : layout.SEQUENCE_AT + layout.SEQUENCE_BYTES]
+        self.sequence = sequence.cast("Q")
 
     def _read_geometry(self, size: int) -> layout.Geometry:
         magic_end = layout.MAGIC_AT + len(layout.MAGIC)

@@ -17,7 +17,7 @@ from pathlib import Path
 from shm_ring.board import BOARD_GEOMETRY
 from shm_ring.doorbell import Doorbell
 from shm_ring.layout import Geometry
-from shm_ring.segment import create_segment, sweep_segments
+from shm_ring.segment import create_segment, open_for_reading, sweep_segments
 from supervisor_proc.options import Address
 
 SLOT_COUNT = 4
@@ -186,6 +186,9 @@ class SharedMemory:
     server_board_fd: int
     supervisor_board_fd: int
     doorbell: Doorbell
+    frames_to_read_fd: int
+    capture_board_to_read_fd: int
+    supervisor_board_to_read_fd: int
 
     def for_capture(self) -> dict[str, int]:
         """Return what the capture process inherits, by the options that tell it so."""
@@ -196,12 +199,15 @@ class SharedMemory:
         }
 
     def for_server(self) -> dict[str, int]:
-        """Return what the server process inherits, by the options that tell it so."""
+        """Return what the server process inherits, by the options that tell it so.
+
+        It is the process that the network reaches, so it can write into its own board only.
+        """
         return {
-            "--frames-fd": self.frames_fd,
+            "--frames-fd": self.frames_to_read_fd,
             "--doorbell-fd": self.doorbell.fileno(),
-            "--capture-board-fd": self.capture_board_fd,
-            "--supervisor-board-fd": self.supervisor_board_fd,
+            "--capture-board-fd": self.capture_board_to_read_fd,
+            "--supervisor-board-fd": self.supervisor_board_to_read_fd,
             "--server-board-fd": self.server_board_fd,
         }
 
@@ -216,10 +222,16 @@ def create_shared_memory(instance: str, slot_bytes: int) -> SharedMemory:
     """
     prefix = f"ringcast-{instance}-"
     sweep_segments(prefix)
+    frames_fd = create_segment(prefix + "frames", Geometry(SLOT_COUNT, slot_bytes))
+    capture_board_fd = create_segment(prefix + "capture", BOARD_GEOMETRY)
+    supervisor_board_fd = create_segment(prefix + "supervisor", BOARD_GEOMETRY)
     return SharedMemory(
-        frames_fd=create_segment(prefix + "frames", Geometry(SLOT_COUNT, slot_bytes)),
-        capture_board_fd=create_segment(prefix + "capture", BOARD_GEOMETRY),
+        frames_fd=frames_fd,
+        capture_board_fd=capture_board_fd,
         server_board_fd=create_segment(prefix + "server", BOARD_GEOMETRY),
-        supervisor_board_fd=create_segment(prefix + "supervisor", BOARD_GEOMETRY),
+        supervisor_board_fd=supervisor_board_fd,
         doorbell=Doorbell.create(),
+        frames_to_read_fd=open_for_reading(frames_fd),
+        capture_board_to_read_fd=open_for_reading(capture_board_fd),
+        supervisor_board_to_read_fd=open_for_reading(supervisor_board_fd),
     )

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from shm_ring import layout
 from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.errors import StatusError, TooBigError
 from shm_ring.ring import RingReader, RingWriter
@@ -99,6 +101,27 @@ def test_what_is_no_row_leaves_the_last_one_in_force(
         assert reading is not None
         assert reading.row.viewers == 3
     assert caplog.text.count("a board was not read") == 1
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["sequence kept", "sequence lost"])
+def test_a_board_is_read_on_after_all_of_it_was_damaged(
+    new_segment: Callable[..., int], *, kept: bool
+) -> None:
+    descriptor = new_segment()
+    reader = BoardReader(RingReader(Segment(descriptor)), ServerStatus)
+    before = BoardWriter[ServerStatus](RingWriter(Segment(descriptor)))
+    for viewers in range(10):
+        before.write(server_status(viewers=viewers))
+    reader.read()
+    segment = Segment(descriptor)
+    for slot in range(segment.geometry.slot_count):
+        os.pwrite(descriptor, bytes(layout.PAYLOAD_AT), segment.geometry.slot_at(slot))
+    if not kept:
+        os.pwrite(descriptor, bytes(8), layout.SEQUENCE_AT)
+    BoardWriter[ServerStatus](RingWriter(Segment(descriptor))).write(server_status(viewers=77))
+    reading = reader.read()
+    assert reading is not None
+    assert reading.row.viewers == 77
 
 
 @pytest.mark.parametrize("granted", [float("nan"), float("inf"), object()])

@@ -31,6 +31,8 @@ def test_every_constant_repeats_a_row_of_the_map() -> None:
             layout.DROPPED_TOO_BIG,
         )
     ]
+    assert rows["sequence"] == layout.SEQUENCE_AT + 8 * layout.SEQUENCE
+    assert rows["not_sequence"] == layout.SEQUENCE_AT + 8 * layout.NOT_SEQUENCE
     assert rows["slot.seal"] == layout.SLOTS_AT
     assert rows["slot.payload"] == layout.PAYLOAD_AT
 
@@ -48,7 +50,9 @@ def test_a_slot_header_has_its_fields_where_the_map_says() -> None:
 
 def test_words_that_are_read_without_a_lock_are_aligned_and_on_the_header_page() -> None:
     assert layout.HINTS_AT % 4 == 0
-    assert layout.HINTS_AT + layout.HINTS_BYTES <= layout.SLOTS_AT
+    assert layout.HINTS_AT + layout.HINTS_BYTES <= layout.SEQUENCE_AT
+    assert layout.SEQUENCE_AT % 8 == 0
+    assert layout.SEQUENCE_AT + layout.SEQUENCE_BYTES <= layout.SLOTS_AT
 
 
 def test_slots_share_no_page() -> None:

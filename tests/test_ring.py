@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -176,7 +177,7 @@ def test_a_slot_that_a_writer_died_in_is_as_if_it_were_not(new_segment: Callable
 def test_every_doorbell_is_rung_at_a_publish(new_segment: Callable[..., int]) -> None:
     bells = [Doorbell.create(), Doorbell.create()]
     RingWriter(Segment(new_segment()), bells).publish(b"")
-    assert [bell.quiet() for bell in bells] == [True, True]
+    assert select.select(bells, [], [], 0)[0] == bells
 
 
 def test_a_frame_comes_out_as_it_went_in(new_segment: Callable[..., int]) -> None:

@@ -24,7 +24,7 @@ from shm_ring import layout
 from shm_ring.doorbell import Doorbell
 from shm_ring.errors import RingError
 from shm_ring.ring import RingReader, RingWriter
-from shm_ring.segment import Segment
+from shm_ring.segment import Segment, open_for_reading
 from tests.ring_faults.payloads import Checker, facts, payload
 from tests.ring_faults.stage import BEGIN, END, Refusal
 
@@ -73,18 +73,19 @@ class _Obeying:
         self.count = 0
 
     def attach_writer(self) -> None:
-        self.writer = RingWriter(self._segment(), self._doorbells)
+        self.writer = RingWriter(self._mapped(Segment(self._descriptor)), self._doorbells)
 
     def attach_hasty_writer(self) -> None:
-        self.writer = _HastyWriter(self._segment(), self._doorbells)
+        self.writer = _HastyWriter(self._mapped(Segment(self._descriptor)), self._doorbells)
 
     def attach_reader(self) -> None:
-        self.reader = RingReader(self._segment())
+        reading = open_for_reading(self._descriptor)  # as the server's: the locks of readers need no more
+        self.reader = RingReader(self._mapped(Segment(reading, writable=False)))
 
-    def _segment(self) -> Segment:
-        self.segment = Segment(self._descriptor)
-        self._usual_map = self.segment.map  # closing it would let go of all locks
-        return self.segment
+    def _mapped(self, segment: Segment) -> Segment:
+        self.segment = segment
+        self._usual_map = segment.map  # closing it would let go of all locks
+        return segment
 
     def trap(self, touches: int, number: int) -> None:
         trapped = _TrapMap(self._descriptor, len(self._usual_map))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from shm_ring import layout
 from shm_ring.ring import RingReader
 from shm_ring.segment import Segment
 from tests.conditions import eventually
+from tests.ring_faults.campaign import chance as chance_of
 from tests.ring_faults.campaign import rounds, tell
 from tests.ring_faults.payloads import SIZES
 from tests.ring_faults.stage import Puppet, Refusal, Stage, staged
@@ -38,7 +38,7 @@ def test_with_two_slots_more_than_readers_nothing_is_ever_dropped(new_segment: C
 
 def chaos(descriptor: int, *, seconds: float, until_dropped: bool = False) -> tuple[int, int]:
     """Kill, stop and let go on at random; return how many frames were published, and dropped."""
-    chance, hints = random.Random(3), Segment(descriptor).hints
+    chance, hints = chance_of("chaos"), Segment(descriptor).hints
     done, number = dict.fromkeys(("kill", "stop", "go on"), 0), 1
     with staged(descriptor) as stage:
         writer, readers = _writer(stage, number), [_reader(stage) for _ in range(READERS)]
@@ -153,7 +153,7 @@ def test_a_second_writer_is_refused_also_while_the_first_is_stopped(new_segment:
 
 
 def test_sequences_go_on_rising_over_any_number_of_writers(new_segment: Callable[..., int]) -> None:
-    descriptor, chance = new_segment(slot_count=SLOTS), random.Random(5)
+    descriptor, chance = new_segment(slot_count=SLOTS), chance_of("rising sequences")
     segment, last = Segment(descriptor), 0
     with staged(descriptor) as stage:
         for _ in range(100):

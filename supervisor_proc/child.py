@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from proc_start.tether import SUPERVISOR_PID
-from supervisor_proc.board_health import board_trouble
+from supervisor_proc.pi_health import pi_trouble
 from supervisor_proc.recoveries import Recoveries
 from supervisor_proc.restart_policy import Action, Limits, RestartPolicy, State, Timing
 
@@ -183,7 +183,7 @@ class Child:
                 self.name,
                 self.pid,
                 self._cause,
-                _of_board(),
+                _of_pi(),
             )
             self._signal(signal.SIGUSR1)
         elif action is Action.KILL:
@@ -238,8 +238,8 @@ class Child:
         self.restarts[self.last_reason] += 1
         level = logging.INFO if self._cause == _ASKED_FOR else logging.WARNING
         wait_s = self.policy.deadline_s - now_s
-        of_board = _of_board() if self.exit_code in (_STUCK, os.EX_TEMPFAIL) else ""
-        _log.log(level, "%s ended: %s; next start in %.2f s%s", self.name, self.last_reason, wait_s, of_board)
+        of_pi = _of_pi() if self.exit_code in (_STUCK, os.EX_TEMPFAIL) else ""
+        _log.log(level, "%s ended: %s; next start in %.2f s%s", self.name, self.last_reason, wait_s, of_pi)
 
     def _signal(self, number: signal.Signals) -> None:
         if self.pid is not None:
@@ -257,8 +257,8 @@ class Child:
             return "unknown"
 
 
-def _of_board() -> str:
-    trouble = board_trouble()
+def _of_pi() -> str:
+    trouble = pi_trouble()
     return trouble and f"; {trouble}"
 
 

@@ -17,9 +17,12 @@ import logging
 import os
 import secrets
 import select
+import socket
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from capture_proc.options import (
     DEFAULT_FPS,
@@ -38,21 +41,14 @@ from shm_ring.errors import SegmentError
 from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
 from supervisor_proc.child import Child, Watch, become
+from supervisor_proc.errors import ServiceError
+from supervisor_proc.instance import AlreadyRunningError, lock_instance, runtime_directory
+from supervisor_proc.listening import listen, urls
 from supervisor_proc.options import SupervisorOptions
 from supervisor_proc.orphans import reap_orphans
 from supervisor_proc.restart_policy import Limits, State, Timing
 from supervisor_proc.sentence import in_a_sentence
-from supervisor_proc.service import (
-    LEAST_SLOT_BYTES,
-    AlreadyRunningError,
-    Service,
-    ServiceError,
-    create_shared_memory,
-    listen,
-    lock_instance,
-    runtime_directory,
-    urls,
-)
+from supervisor_proc.shared_memory import LEAST_SLOT_BYTES, SharedMemory, create_shared_memory
 from supervisor_proc.systemd import Notifier, bound_by_systemd
 
 _log = logging.getLogger(__name__)
@@ -127,6 +123,15 @@ def _expected_size(capture: CaptureOptions) -> str:
     """Return the size of pictures that are still to come, as far as options tell."""
     width, height = capture.size or DEFAULT_SIZE
     return f"{height}x{width}" if capture.rotate in (90, 270) else f"{width}x{height}"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What outlives every child."""
+
+    listening: socket.socket
+    memory: SharedMemory
+    drill_file: Path
 
 
 class Supervisor:

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import MutableMapping
 
-from supervisor_proc.service import ListenError
+from supervisor_proc.listening import ListenError
 
 _FIRST_FD = 3
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import supervisor
-from supervisor import Supervisor
+from supervisor import Service, Supervisor
 from supervisor_proc.restart_policy import Limits, RestartPolicy, State
-from supervisor_proc.service import Service, create_shared_memory
+from supervisor_proc.shared_memory import create_shared_memory
 from supervisor_proc.systemd import Notifier
 
 

@@ -2,7 +2,7 @@
 """Ringcast's main program: it starts the capture and the server process, watches and restarts them.
 
 One thread and one poll. It holds all that must outlive a child: the shared memory, the listening
-socket, the doorbell. When it dies, its children die with it and nothing is left behind.
+sockets, the doorbell. When it dies, its children die with it and nothing is left behind.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def main(argv: Sequence[str]) -> int:
     drill_file.unlink(missing_ok=True)
     return Supervisor(
         signals,
-        Service(listening, memory, drill_file),
+        Service([listening], memory, drill_file),
         Notifier(os.environ),
         capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
         server_arguments=[*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"],
@@ -129,7 +129,7 @@ def _expected_size(capture: CaptureOptions) -> str:
 class Service:
     """What outlives every child."""
 
-    listening: socket.socket
+    listening: Sequence[socket.socket]
     memory: SharedMemory
     drill_file: Path
 
@@ -171,7 +171,7 @@ class Supervisor:
         self._capture = Child(
             "capture",
             [*capture_arguments, by_drill_file],
-            descriptors=memory.for_capture(),
+            descriptors=memory.for_capture().items(),
             watch=Watch(lambda: self._frames.publishes, "new frames in the ring", capture_limits),
             now_s=now_s,
             timing=timing,
@@ -180,7 +180,10 @@ class Supervisor:
         self._server = Child(
             "server",
             [*server_arguments, by_drill_file, f"--instance-id={secrets.token_hex(4)}"],
-            descriptors={"--listen-fd": service.listening.fileno(), **memory.for_server()},
+            descriptors=[
+                *(("--listen-fd", listening.fileno()) for listening in service.listening),
+                *memory.for_server().items(),
+            ],
             watch=Watch(
                 lambda: self._server_board.writes,
                 "its board, which tells that Waitress and the fan-out move",
@@ -288,7 +291,7 @@ class Supervisor:
         if not self._server_was_ready and self._server.policy.state is State.RUNNING:
             self._server_was_ready = True
             self._systemd.say("READY=1")
-            for url in urls(self._service.listening):
+            for url in [url for listening in self._service.listening for url in urls(listening)]:
                 _log.info("watch at %s/ (the stream alone: %s/stream)", url, url)
 
     def _write_board(self, now_s: float) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`python -m server_proc`: started by the supervisor, which bound the socket and made the rings."""
+"""`python -m server_proc`: started by the supervisor, which bound the sockets and made the rings."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def main() -> int:
         return os.EX_USAGE
     tie_to_supervisor(
         (
-            given.listen_fd,
+            *given.listen_fd,
             given.frames_fd,
             given.doorbell_fd,
             given.capture_board_fd,
@@ -103,7 +103,7 @@ def _serve(options: ServerOptions, given: ServerDescriptors) -> None:
         expected_size=(width, height),
         started_ns=time.monotonic_ns(),
     )
-    web = WebServer(create_app(fan_out, service), socket.socket(fileno=given.listen_fd))
+    web = WebServer(create_app(fan_out, service), [socket.socket(fileno=one) for one in given.listen_fd])
     signal.signal(signal.SIGTERM, lambda *_: web.stop())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's affair
     signal.signal(signal.SIGUSR2, lambda *_: _stand_still(given.drill_file))

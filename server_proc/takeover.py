@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
@@ -186,6 +186,21 @@ class Door(TcpWSGIServer):
         return bool(super().readable()) and time.monotonic() >= self._shut_until_s
 
 
+class UnixDoor(Door):
+    """A listening Unix socket: its clients have no address, and TCP's options mean nothing there."""
+
+    def getsockname(self) -> tuple[str, str]:
+        """Return what stands in for host and port."""
+        return "unix", str(self.socket.getsockname())
+
+    def set_socket_options(self, conn: socket.socket) -> None:
+        """Set none."""
+
+    def fix_addr(self, addr: Any) -> tuple[str, int]:
+        """Return what stands in for a client's address and port."""
+        return "unix", 0
+
+
 def with_takeover(application: WSGIApplication) -> WSGIApplication:
     """Return an application that hands a connection over where `application` answers a ticket."""
 
@@ -209,15 +224,14 @@ def with_takeover(application: WSGIApplication) -> WSGIApplication:
 
 
 class WebServer:
-    """Waitress on a socket that is bound already. `run` is for the main thread."""
+    """Waitress on sockets that listen already. `run` is for the main thread."""
 
-    def __init__(self, application: WSGIApplication, listening: socket.socket) -> None:
+    def __init__(self, application: WSGIApplication, listening: Sequence[socket.socket]) -> None:
         self.turns = 0
         """Counts up at least once a second while the main loop is alive."""
         self._stopping = False
         self._map: dict[int, Any] = {}
         settings = Adjustments(
-            sockets=[listening],
             ident="ringcast",
             threads=1,  # none ever waits, and each that computes delays the fan-out
             backlog=1024,  # Waitress calls listen() again
@@ -232,14 +246,19 @@ class WebServer:
             cleanup_interval=2,
             log_socket_errors=False,  # a phone that left the network is no error of ours
         )
-        self._server = Door(
-            with_takeover(application),
-            map=self._map,
-            _sock=listening,
-            adj=settings,
-            sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
-            bind_socket=False,
-        )
+        dispatcher = None  # the first door makes it, and all share it
+        for one in listening:
+            door = (UnixDoor if one.family == socket.AF_UNIX else Door)(
+                with_takeover(application),
+                map=self._map,
+                _sock=one,
+                dispatcher=dispatcher,
+                adj=settings,
+                sockinfo=(one.family, one.type, one.proto, one.getsockname()),
+                bind_socket=False,
+            )
+            dispatcher = door.task_dispatcher
+        self._server = door
 
     def run(self) -> None:
         """Serve until `stop`, behind the thread that serves viewers: requests can wait, and frames cannot."""

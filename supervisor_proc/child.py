@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -78,7 +78,7 @@ class Child:
         name: str,
         arguments: Sequence[str],
         *,
-        descriptors: Mapping[str, int],
+        descriptors: Iterable[tuple[str, int]],
         watch: Watch,
         now_s: float,
         timing: Timing = Timing(),
@@ -86,8 +86,8 @@ class Child:
     ) -> None:
         """Describe the child `python -m <name>_proc ARGUMENTS`.
 
-        It inherits `descriptors` and is told their numbers by the options that are their keys. After an exit
-        code that is `hopeless` it is not started again.
+        It inherits `descriptors` and is told each number by the option beside it. After an exit code that is
+        `hopeless` it is not started again.
         """
         self.name = name
         self.policy = RestartPolicy(watch.limits, now_s, timing)
@@ -98,9 +98,10 @@ class Child:
         self.last_reason: str | None = None
         self.without_hope = False
         """Whether it ended so that it is not started again."""
-        told = (f"{flag}={descriptor}" for flag, descriptor in descriptors.items())
+        inherited = tuple(descriptors)
+        told = (f"{flag}={descriptor}" for flag, descriptor in inherited)
         self._command = _command(name, [*arguments, *told])
-        self._descriptors = tuple(descriptors.values())
+        self._descriptors = tuple(descriptor for _, descriptor in inherited)
         self._progress = watch.progress
         self._watches = watch.what
         self._recoveries = Recoveries()

@@ -63,7 +63,7 @@ def test_a_stop_ends_in_time_and_names_what_survives(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         watched = Supervisor(
             signals[0],
-            Service(listening, create_shared_memory("stucktest", 4096, max_viewers=1), tmp_path / "drill"),
+            Service([listening], create_shared_memory("stucktest", 4096, max_viewers=1), tmp_path / "drill"),
             Notifier({}),
             capture_arguments=[],
             server_arguments=[],

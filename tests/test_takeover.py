@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ def app() -> App:
 @pytest.fixture
 def port(app: App) -> Iterator[int]:
     listening = socket.create_server(("127.0.0.1", 0))
-    web = WebServer(app, listening)
+    web = WebServer(app, [listening])
     thread = threading.Thread(target=web.run, daemon=True)
     thread.start()
     yield listening.getsockname()[1]
@@ -115,7 +116,7 @@ def test_what_the_application_writes_after_the_hand_over_goes_nowhere(app: App) 
         return app.ticket()
 
     listening = socket.create_server(("127.0.0.1", 0))
-    web = WebServer(writing, listening)
+    web = WebServer(writing, [listening])
     thread = threading.Thread(target=web.run, daemon=True)
     thread.start()
     client = ask(listening.getsockname()[1], "GET / HTTP/1.1")
@@ -125,6 +126,28 @@ def test_what_the_application_writes_after_the_hand_over_goes_nowhere(app: App) 
     assert read_to_the_end(client).endswith(b"Connection: close\r\n\r\n--frame\r\n")
     web.stop()
     thread.join(10)
+
+
+def test_all_sockets_are_served_those_of_unix_too(app: App, tmp_path: Path) -> None:
+    listening = [socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))]
+    listening.append(socket.socket(socket.AF_UNIX))
+    listening[-1].bind(str(tmp_path / "http"))
+    web = WebServer(app, listening)
+    thread = threading.Thread(target=web.run, daemon=True)
+    thread.start()
+    for number, one in enumerate(listening, 1):
+        client = socket.socket(one.family)
+        client.settimeout(15)
+        client.connect(one.getsockname())
+        client.sendall(b"GET /word HTTP/1.1\r\n\r\nGET /stream HTTP/1.1\r\n\r\n")
+        eventually(lambda number=number: len(app.viewers) == number)  # type: ignore[misc]
+        finish(app.viewers[-1])
+        came = read_to_the_end(client)
+        assert came.startswith(b"HTTP/1.1 200 OK")
+        assert came.endswith(b"--frame\r\n")
+    web.stop()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_unsent_answers_of_earlier_requests_go_out_first(app: App, port: int) -> None:

@@ -43,13 +43,13 @@ from shm_ring.segment import Segment
 from supervisor_proc.child import Child, Watch, become
 from supervisor_proc.errors import ServiceError
 from supervisor_proc.instance import AlreadyRunningError, lock_instance, runtime_directory
-from supervisor_proc.listening import listen, urls
+from supervisor_proc.listening import listen, remove_files_of, urls
 from supervisor_proc.options import SupervisorOptions
 from supervisor_proc.orphans import reap_orphans
 from supervisor_proc.restart_policy import Limits, State, Timing
 from supervisor_proc.sentence import in_a_sentence
 from supervisor_proc.shared_memory import LEAST_SLOT_BYTES, SharedMemory, create_shared_memory
-from supervisor_proc.systemd import Notifier, bound_by_systemd
+from supervisor_proc.systemd import ActivationError, Notifier, bound_by_systemd
 
 _log = logging.getLogger(__name__)
 
@@ -90,13 +90,17 @@ def main(argv: Sequence[str]) -> int:
         become("capture", line.argv(Picamera2Options))
     try:
         lock_instance(options.instance)
-        listening = bound_by_systemd(os.environ) or listen(options.listen)
         width, height = capture.size or DEFAULT_SIZE
         slot_bytes = options.slot_bytes or max(LEAST_SLOT_BYTES, width * height)
         memory = create_shared_memory(options.instance, slot_bytes, server.max_viewers)
+        handed_down = bound_by_systemd(os.environ)
+        own = [] if handed_down else listen(options.listen)
     except AlreadyRunningError as error:
         _log.error("%s", error)
         return os.EX_CANTCREAT
+    except ActivationError as error:
+        _log.error("%s", error)
+        return os.EX_CONFIG
     except ServiceError as error:
         _log.error("%s", error)
         return os.EX_UNAVAILABLE
@@ -107,16 +111,19 @@ def main(argv: Sequence[str]) -> int:
     first_frame_timeout_s = first_frame_timeout_or_default(capture.first_frame_timeout_s, stall_timeout_s)
     drill_file = drills.drill_file(runtime_directory(), options.instance)
     drill_file.unlink(missing_ok=True)
-    return Supervisor(
-        signals,
-        Service([listening], memory, drill_file),
-        Notifier(os.environ),
-        capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
-        server_arguments=[*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"],
-        capture_limits=_capture_limits(stall_timeout_s, first_frame_timeout_s),
-        server_timeout_s=options.server_timeout_s,
-        timing=Timing(options.backoff_s, options.backoff_most_s),
-    ).run()
+    try:
+        return Supervisor(
+            signals,
+            Service([*handed_down, *own], memory, drill_file),
+            Notifier(os.environ),
+            capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
+            server_arguments=[*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"],
+            capture_limits=_capture_limits(stall_timeout_s, first_frame_timeout_s),
+            server_timeout_s=options.server_timeout_s,
+            timing=Timing(options.backoff_s, options.backoff_most_s),
+        ).run()
+    finally:
+        remove_files_of(own)
 
 
 def _expected_size(capture: CaptureOptions) -> str:
@@ -291,8 +298,12 @@ class Supervisor:
         if not self._server_was_ready and self._server.policy.state is State.RUNNING:
             self._server_was_ready = True
             self._systemd.say("READY=1")
-            for url in [url for listening in self._service.listening for url in urls(listening)]:
-                _log.info("watch at %s/ (the stream alone: %s/stream)", url, url)
+            for listening in self._service.listening:
+                for url in urls(listening):
+                    if listening.family == socket.AF_UNIX:
+                        _log.info("watch at %s (through a proxy)", url)
+                    else:
+                        _log.info("watch at %s/ (the stream alone: %s/stream)", url, url)
 
     def _write_board(self, now_s: float) -> None:
         status = {

@@ -173,6 +173,10 @@ class Door(TcpWSGIServer):
         self._told = False
         return came
 
+    def fix_addr(self, addr: Any) -> tuple[str, int]:
+        """Return a client's address and port; one of IPv4 on a socket of both families as it is known."""
+        return addr[0].removeprefix("::ffff:"), addr[1]
+
     def readable(self) -> bool:
         """Asked once per turn of the main loop, and Waitress's place to end idle connections.
 

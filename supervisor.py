@@ -2,7 +2,7 @@
 """Ringcast's main program: it starts the capture and the server process, watches and restarts them.
 
 One thread and one poll. It holds all that must outlive a child: the shared memory, the listening
-socket, the doorbell. When it dies, its children die with it and nothing is left behind.
+sockets, the doorbell. When it dies, its children die with it and nothing is left behind.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ import logging
 import os
 import secrets
 import select
+import socket
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from capture_proc.options import (
     DEFAULT_FPS,
@@ -39,22 +42,15 @@ from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
 from shm_ring.status import CaptureStatus, ServerStatus, SupervisorStatus
 from supervisor_proc.child import KEEP_BUFFERS, Child, Watch, become
+from supervisor_proc.errors import ServiceError
+from supervisor_proc.instance import AlreadyRunningError, lock_instance, runtime_directory
+from supervisor_proc.listening import listen, remove_files_of, urls
 from supervisor_proc.options import SupervisorOptions
 from supervisor_proc.orphans import reap_orphans
 from supervisor_proc.restart_policy import Limits, State, Timing
 from supervisor_proc.sentence import in_a_sentence
-from supervisor_proc.service import (
-    LEAST_SLOT_BYTES,
-    AlreadyRunningError,
-    Service,
-    ServiceError,
-    create_shared_memory,
-    listen,
-    lock_instance,
-    runtime_directory,
-    urls,
-)
-from supervisor_proc.systemd import Notifier, bound_by_systemd
+from supervisor_proc.shared_memory import LEAST_SLOT_BYTES, SharedMemory, create_shared_memory
+from supervisor_proc.systemd import ActivationError, Notifier, bound_by_systemd
 
 _log = logging.getLogger(__name__)
 
@@ -94,13 +90,17 @@ def main(argv: Sequence[str]) -> int:
         become("capture", line.argv(Picamera2Options))
     try:
         lock_instance(options.instance)
-        listening = bound_by_systemd(os.environ) or listen(options.listen)
         width, height = capture.size or DEFAULT_SIZE
         slot_bytes = options.slot_bytes or max(LEAST_SLOT_BYTES, width * height)
         memory = create_shared_memory(options.instance, slot_bytes)
+        handed_down = bound_by_systemd(os.environ)
+        own = [] if handed_down else listen(options.listen)
     except AlreadyRunningError as error:
         _log.error("%s", error)
         return os.EX_CANTCREAT
+    except ActivationError as error:
+        _log.error("%s", error)
+        return os.EX_CONFIG
     except ServiceError as error:
         _log.error("%s", error)
         return os.EX_UNAVAILABLE
@@ -111,22 +111,34 @@ def main(argv: Sequence[str]) -> int:
     first_frame_timeout_s = first_frame_timeout_or_default(capture.first_frame_timeout_s, stall_timeout_s)
     drill_file = drills.drill_file(runtime_directory(), options.instance)
     drill_file.unlink(missing_ok=True)
-    return Supervisor(
-        signals,
-        Service(listening, memory, drill_file),
-        Notifier(os.environ),
-        capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
-        server_arguments=[*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"],
-        capture_limits=_capture_limits(stall_timeout_s, first_frame_timeout_s),
-        server_timeout_s=options.server_timeout_s,
-        timing=Timing(options.backoff_s, options.backoff_most_s),
-    ).run()
+    try:
+        return Supervisor(
+            signals,
+            Service([*handed_down, *own], memory, drill_file),
+            Notifier(os.environ),
+            capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
+            server_arguments=[*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"],
+            capture_limits=_capture_limits(stall_timeout_s, first_frame_timeout_s),
+            server_timeout_s=options.server_timeout_s,
+            timing=Timing(options.backoff_s, options.backoff_most_s),
+        ).run()
+    finally:
+        remove_files_of(own)
 
 
 def _expected_size(capture: CaptureOptions) -> str:
     """Return the size of pictures that are still to come, as far as options tell."""
     width, height = capture.size or DEFAULT_SIZE
     return f"{height}x{width}" if capture.rotate in (90, 270) else f"{width}x{height}"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What outlives every child."""
+
+    listening: Sequence[socket.socket]
+    memory: SharedMemory
+    drill_file: Path
 
 
 class Supervisor:
@@ -171,7 +183,7 @@ class Supervisor:
         self._capture = Child(
             "capture",
             [*capture_arguments, by_drill_file],
-            descriptors=memory.for_capture(),
+            descriptors=memory.for_capture().items(),
             environment=KEEP_BUFFERS,
             watch=Watch(lambda: self._frames.publishes, "new frames in the ring", capture_limits),
             now_s=now_s,
@@ -181,7 +193,10 @@ class Supervisor:
         self._server = Child(
             "server",
             [*server_arguments, by_drill_file, f"--instance-id={secrets.token_hex(4)}"],
-            descriptors={"--listen-fd": service.listening.fileno(), **memory.for_server()},
+            descriptors=[
+                *(("--listen-fd", listening.fileno()) for listening in service.listening),
+                *memory.for_server().items(),
+            ],
             watch=Watch(
                 self._server_beats,
                 "its heartbeat: Waitress's two threads and the fan-out move",
@@ -294,8 +309,12 @@ class Supervisor:
         if not self._server_was_ready and self._server.policy.state is State.RUNNING:
             self._server_was_ready = True
             self._systemd.say("READY=1")
-            for url in urls(self._service.listening):
-                _log.info("watch at %s/ (the stream alone: %s/stream)", url, url)
+            for listening in self._service.listening:
+                for url in urls(listening):
+                    if listening.family == socket.AF_UNIX:
+                        _log.info("watch at %s (through a proxy)", url)
+                    else:
+                        _log.info("watch at %s/ (the stream alone: %s/stream)", url, url)
 
     def _write_board(self, now_s: float) -> None:
         status = SupervisorStatus(pid=os.getpid(), capture=self._capture.status, server=self._server.status)

@@ -35,9 +35,14 @@ class Option:
     alone: str | None
     """What the flag means without a value; None where it needs one."""
     repeatable: bool
-    """Whether it may come several times; its value is a tuple then, and empty by default."""
+    """Whether it may come several times; its value is a tuple then, and empty where the default is none."""
     for_command_line: bool
     """Whether it means nothing in a file of settings."""
+
+    @property
+    def defaults(self) -> list[str]:
+        """What it has where nothing is given."""
+        return [] if self.repeatable and self.default == "none" else [self.default]
 
 
 class OptionsError(ValueError):
@@ -64,7 +69,8 @@ def option(
     for what it cannot take; `expects` is what the person is then told.
     """
     about = Option(default, expects, help, parse, alone, repeatable, for_command_line)
-    return dataclasses.field(default=() if repeatable else parse(default), metadata={"option": about})
+    values = tuple(map(parse, about.defaults))
+    return dataclasses.field(default=values if repeatable else values[0], metadata={"option": about})
 
 
 def options_of(table: type[Any]) -> dict[str, Option]:
@@ -109,7 +115,7 @@ class CommandLine:
             if option.for_command_line:
                 continue
             given = self._given.get(flag, ())
-            texts = [setting.text for setting in given] or ([] if option.repeatable else [option.default])
+            texts = [setting.text for setting in given] or option.defaults
             value = ", ".join(json.dumps(text, ensure_ascii=False) for text in texts)
             where = given[-1].where if given else "default"
             lines.append(f"{flag[2:]} = {f'[{value}]' if option.repeatable else value}  # {where}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`python -m server_proc`: started by the supervisor, which bound the socket and made the rings."""
+"""`python -m server_proc`: started by the supervisor, which bound the sockets and made the rings."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def main() -> int:
         return os.EX_USAGE
     tie_to_supervisor(
         (
-            given.listen_fd,
+            *given.listen_fd,
             given.frames_fd,
             given.doorbell_fd,
             given.capture_board_fd,
@@ -110,7 +110,7 @@ def _serve(options: ServerOptions, given: ServerDescriptors) -> None:
     )
     proxies, drill = Proxies(options.trusted_proxy), Drill(given.drill_file)
     app = create_app(fan_out, service, ProxiesDoor(proxies), HostDoor(options.allow_host))
-    listening = [socket.socket(fileno=given.listen_fd)]
+    listening = [socket.socket(fileno=one) for one in given.listen_fd]
     web = WebServer(drill.around(app), listening, is_proxy=proxies.trusts)
     signal.signal(signal.SIGTERM, lambda *_: _stop(web, fan_out))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's affair

@@ -82,7 +82,9 @@ class ServerOptions:
 class ServerDescriptors:
     """What the supervisor hands down and tells; 0 and no name where the process was started by hand."""
 
-    listen_fd: int = option("0", expects="a descriptor", help="the listening socket", parse=int)
+    listen_fd: tuple[int, ...] = option(
+        "none", expects="a descriptor", help="a listening socket", parse=int, repeatable=True
+    )
     frames_fd: int = option("0", expects="a descriptor", help="the frames ring", parse=int)
     doorbell_fd: int = option("0", expects="a descriptor", help="the doorbell", parse=int)
     capture_board_fd: int = option("0", expects="a descriptor", help="capture's board", parse=int)

@@ -10,14 +10,14 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from proc_start.tether import SUPERVISOR_PID
 from shm_ring.status import ChildStatus
-from supervisor_proc.board_health import board_trouble
+from supervisor_proc.pi_health import pi_trouble
 from supervisor_proc.recoveries import Recoveries
 from supervisor_proc.restart_policy import Action, Limits, RestartPolicy, State, Timing
 
@@ -84,7 +84,7 @@ class Child:
         name: str,
         arguments: Sequence[str],
         *,
-        descriptors: Mapping[str, int],
+        descriptors: Iterable[tuple[str, int]],
         environment: Mapping[str, str] | None = None,
         watch: Watch,
         now_s: float,
@@ -93,8 +93,8 @@ class Child:
     ) -> None:
         """Describe the child `python -m <name>_proc ARGUMENTS`.
 
-        It inherits `descriptors` and is told their numbers by the options that are their keys. After an exit
-        code that is `hopeless` it is not started again.
+        It inherits `descriptors` and is told each number by the option beside it. After an exit code that is
+        `hopeless` it is not started again.
         """
         self.name = name
         self.policy = RestartPolicy(watch.limits, now_s, timing)
@@ -105,9 +105,10 @@ class Child:
         self.last_reason: str | None = None
         self.without_hope = False
         """Whether it ended so that it is not started again."""
-        told = (f"{flag}={descriptor}" for flag, descriptor in descriptors.items())
+        inherited = tuple(descriptors)
+        told = (f"{flag}={descriptor}" for flag, descriptor in inherited)
         self._command = _command(name, [*arguments, *told])
-        self._descriptors = tuple(descriptors.values())
+        self._descriptors = tuple(descriptor for _, descriptor in inherited)
         self._environment = environment or {}
         self._progress = watch.progress
         self._watches = watch.what
@@ -191,7 +192,7 @@ class Child:
                 self.name,
                 self.pid,
                 self._cause,
-                _of_board(),
+                _of_pi(),
             )
             self._signal(signal.SIGUSR1)
         elif action is Action.KILL:
@@ -246,8 +247,8 @@ class Child:
         self.restarts[self.last_reason] += 1
         level = logging.INFO if self._cause == _ASKED_FOR else logging.WARNING
         wait_s = self.policy.deadline_s - now_s
-        of_board = _of_board() if self.exit_code in (_STUCK, os.EX_TEMPFAIL) else ""
-        _log.log(level, "%s ended: %s; next start in %.2f s%s", self.name, self.last_reason, wait_s, of_board)
+        of_pi = _of_pi() if self.exit_code in (_STUCK, os.EX_TEMPFAIL) else ""
+        _log.log(level, "%s ended: %s; next start in %.2f s%s", self.name, self.last_reason, wait_s, of_pi)
 
     def _signal(self, number: signal.Signals) -> None:
         if self.pid is not None:
@@ -265,8 +266,8 @@ class Child:
             return "unknown"
 
 
-def _of_board() -> str:
-    trouble = board_trouble()
+def _of_pi() -> str:
+    trouble = pi_trouble()
     return trouble and f"; {trouble}"
 
 

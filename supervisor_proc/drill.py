@@ -9,7 +9,8 @@ import signal
 import sys
 
 from proc_start.drills import FAULTS, drill_file, order_drill
-from supervisor_proc.service import ServiceError, pid_of_instance, runtime_directory
+from supervisor_proc.errors import ServiceError
+from supervisor_proc.instance import pid_of_instance, runtime_directory
 
 
 def main() -> int:

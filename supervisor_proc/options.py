@@ -5,23 +5,39 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from proc_start.options import number, option
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen."""
+class TcpAddress:
+    """A port to listen on, of a host: a name or an address, or nothing for all of IPv4 and IPv6."""
 
     host: str
     port: int
 
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A Unix socket to listen on."""
+
+    path: Path
+
+
+Address = TcpAddress | UnixAddress
+
 
 def _address(text: str) -> Address:
-    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):(\d{1,5})", text)
+    if text.startswith("unix:/") and "\0" not in text:
+        return UnixAddress(Path(text.removeprefix("unix:")))
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]*)):(\d{1,5})", text)
     if not found or int(found[3]) > 65535:
         raise ValueError(text)
-    return Address(found[1] or found[2], int(found[3]))
+    return TcpAddress(found[1] or found[2], int(found[3]))
 
 
 def _instance(text: str) -> str:
@@ -56,11 +72,13 @@ class SupervisorOptions:
         for_command_line=True,
     )
 
-    listen: Address = option(
+    listen: tuple[Address, ...] = option(
         "127.0.0.1:5000",
-        expects="HOST:PORT such as 127.0.0.1:5000 or [::1]:5000",
-        help="HOST:PORT to listen on; 0.0.0.0:5000 lets anyone on the network watch",
+        expects="HOST:PORT such as 127.0.0.1:5000 or [::1]:5000, or :PORT, or unix:/PATH",
+        help="HOST:PORT to listen on, or unix:/PATH for a proxy in the service's group; may come several "
+        "times; :5000 lets anyone on the network watch, over IPv4 and IPv6, 0.0.0.0:5000 over IPv4 alone",
         parse=_address,
+        repeatable=True,
     )
     instance: str = option(
         "main",

@@ -8,9 +8,14 @@ import os
 import socket
 from collections.abc import MutableMapping
 
-from supervisor_proc.service import ListenError
+from supervisor_proc.errors import ServiceError
 
 _FIRST_FD = 3
+_FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+
+
+class ActivationError(ServiceError, OSError):
+    """Systemd handed down what cannot be listened on; it would do so again at the next start."""
 
 
 class Notifier:
@@ -48,26 +53,30 @@ class Notifier:
             self.say("WATCHDOG=1")
 
 
-def bound_by_systemd(environment: MutableMapping[str, str]) -> socket.socket | None:
-    """Return the listening socket that systemd handed down, None where it did not.
+def bound_by_systemd(environment: MutableMapping[str, str]) -> list[socket.socket]:
+    """Return the listening sockets that systemd handed down, of TCP and of Unix; none where it did not.
 
     The variables are taken out of the environment, for children are handed theirs in another way.
 
     Raises:
-        ListenError: what it handed down is not one listening TCP socket.
+        ActivationError: something else is among them.
     """
     mine = environment.pop("LISTEN_PID", "") == str(os.getpid())
     count = environment.pop("LISTEN_FDS", "0")
     environment.pop("LISTEN_FDNAMES", None)
-    if not mine or count == "0":
-        return None
+    if not mine or not count.isdecimal():
+        return []
+    return [_handed_down(descriptor) for descriptor in range(_FIRST_FD, _FIRST_FD + int(count))]
+
+
+def _handed_down(descriptor: int) -> socket.socket:
     with contextlib.suppress(OSError):  # it is no socket
-        bound = socket.socket(fileno=_FIRST_FD)
-        bound.set_inheritable(False)
-        listens = bound.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        if count == "1" and listens and bound.family in (socket.AF_INET, socket.AF_INET6):
-            return bound
-    raise ListenError(
-        f"expected one listening TCP socket from systemd, LISTEN_FDS={count} came and is something else; "
-        "see deploy/ringcast.socket"
+        one = socket.socket(fileno=descriptor)
+        one.set_inheritable(False)
+        streams = one.type == socket.SOCK_STREAM and one.family in _FAMILIES
+        if streams and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return one
+    raise ActivationError(
+        f"expected listening sockets from systemd, of TCP or Unix streams; descriptor {descriptor} is "
+        "something else; see deploy/ringcast.socket"
     )

@@ -136,9 +136,13 @@ class Ringcast:
                 eventually(lambda: probe.connect_ex(("127.0.0.1", port)) == 0, 20, "a listening port")
             return port
         found = eventually(
-            lambda: re.findall(r"watch at http://[^:]+:(\d+)/", self.log), 20, "a URL in the log"
+            lambda: re.findall(r"watch at http://\S+?:(\d+)/ ", self.log), 20, "a URL in the log"
         )
         return int(found[0])
+
+    def urls(self) -> list[str]:
+        """Where it says that it can be watched, once it says so."""
+        return eventually(lambda: re.findall(r"watch at (\S+) ", self.log), 20, "a URL in the log")
 
     def wait(self, within_s: float = 10.0) -> int:
         """Wait for the end; return the exit code."""

@@ -49,7 +49,7 @@ class Ward:
         self.child = Child(
             "misbehaving",
             [how, str(beat)],
-            descriptors={},
+            descriptors=(),
             watch=Watch(lambda: beat.stat().st_size, "beats", limits),
             now_s=time.monotonic(),
             hopeless=hopeless,
@@ -173,8 +173,8 @@ def test_helpers_that_a_child_left_end_with_it(folder: Path) -> None:
 
 def test_the_command_is_this_python() -> None:
     watch = Watch(lambda: 0, "nothing", Limits(1, 1))
-    child = Child("x", ["--y"], descriptors={"--z-fd": 7}, watch=watch, now_s=0)
-    assert child._command == [sys.executable, "-m", "x_proc", "--y", "--z-fd=7"]
+    child = Child("x", ["--y"], descriptors=[("--z-fd", 7), ("--z-fd", 8)], watch=watch, now_s=0)
+    assert child._command == [sys.executable, "-m", "x_proc", "--y", "--z-fd=7", "--z-fd=8"]
 
 
 def test_a_child_that_cannot_be_started_is_tried_again(folder: Path) -> None:

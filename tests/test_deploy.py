@@ -61,6 +61,11 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
     assert "'ProtectHom'" in _complaints(tmp_path, service.replace("ProtectHome", "ProtectHom"))
 
 
+def test_what_a_new_start_does_not_mend_is_not_started_again() -> None:
+    codes = _of_unit((DEPLOY / "ringcast.service").read_text(), "RestartPreventExitStatus")
+    assert codes.split() == [str(os.EX_USAGE), str(os.EX_CONFIG)]
+
+
 def test_the_service_may_do_as_little_as_was_measured() -> None:
     rated = _run("systemd-analyze", "security", "--offline=true", "--no-pager", DEPLOY / "ringcast.service")
     print(rated.stdout.splitlines()[-1])
@@ -252,6 +257,57 @@ def test_stopping_the_socket_stops_all_of_it_in_time(installed: Installed) -> No
         "systemctl", "restart", "ringcast.socket"
     )  # as `make install` says, for another port
     assert installed.ready()["instance"] != before["instance"]
+
+
+@pytest.mark.install
+def test_it_serves_wherever_the_socket_unit_says(installed: Installed) -> None:
+    """Both families, Unix sockets, and an address that nobody has yet; after a restart of the service too."""
+    machine, port = installed.machine, installed.port
+    assert machine.says("systemctl", "show", "--value", "--property=FreeBind", "ringcast.socket") == "yes"
+    files = ("/run/ringcast.sock", "/run/ringcast/http.sock")
+    streams = (str(port), f"192.0.2.1:{free_port()}", *files)
+    with _socket_unit(installed, "ListenStream=", *(f"ListenStream={it}" for it in streams)):
+        for _ in range(2):
+            for url in (f"http://127.0.0.1:{port}", f"http://[::1]:{port}"):
+                machine.does("curl", "--silent", "--globoff", "--noproxy", "*", "--fail", f"{url}/livez")
+            for file in files:
+                command = ("curl", "--silent", "--fail", "--unix-socket", file, "http://localhost/livez")
+                machine.does("setpriv", "--reuid=nobody", "--clear-groups", *command)
+            before = installed.ready()
+            machine.does("systemctl", "restart", "ringcast.service")
+            eventually(lambda before=before: installed.ready()["instance"] != before["instance"])  # type: ignore[misc]
+
+
+@pytest.mark.install
+def test_a_socket_unit_with_what_nobody_can_watch_ends_it_once(installed: Installed) -> None:
+    """It would fail every 2 s for ever otherwise."""
+    with _socket_unit(installed, f"ListenDatagram=127.0.0.1:{free_port()}", starts=False):
+        eventually(lambda: installed.shows("ActiveState") == "failed", what="the end of the service")
+        assert installed.shows("ExecMainStatus") == str(os.EX_CONFIG)
+        assert installed.shows("NRestarts") == "0"
+        assert "expected listening sockets from systemd" in installed.log()
+
+
+@contextlib.contextmanager
+def _socket_unit(installed: Installed, *lines: str, starts: bool = True) -> Iterator[None]:
+    """Change the socket unit as a person does, and change it back."""
+    machine = installed.machine
+    changes = machine.file(f"{UNITS}/ringcast.socket.d/test.conf")
+    changes.write_text("\n".join(["[Socket]", *lines, ""]))
+    try:
+        machine.does("systemctl", "daemon-reload")
+        machine.run("systemctl", "reset-failed", "ringcast.service", "ringcast.socket")
+        machine.does("systemctl", "restart", "ringcast.socket")
+        assert (machine.run("systemctl", "restart", "ringcast.service").returncode == 0) == starts
+        yield
+    finally:
+        changes.unlink()
+        machine.does("systemctl", "daemon-reload")
+        machine.run("systemctl", "stop", "ringcast.service")
+        machine.run("systemctl", "reset-failed", "ringcast.service", "ringcast.socket")
+        machine.does("systemctl", "restart", "ringcast.socket")
+        machine.does("systemctl", "start", "ringcast.service")
+        installed.ready()
 
 
 @pytest.mark.install

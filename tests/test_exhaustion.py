@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_proc.service import ServiceError, lock_instance
+from supervisor_proc.errors import ServiceError
+from supervisor_proc.instance import lock_instance
 from tests.conditions import eventually
 from tests.mjpeg import Audience
 from tests.processes import descriptors_of

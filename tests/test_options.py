@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from capture_proc.options import (
 )
 from proc_start.options import OptionsError, number, option, options_of, read_command_line
 from server_proc.options import ServerOptions
-from supervisor_proc.options import Address, SupervisorOptions
+from supervisor_proc.options import SupervisorOptions, TcpAddress, UnixAddress
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,15 @@ def test_an_option_that_may_come_again_keeps_all_and_any_other_the_last() -> Non
     assert Picamera2Options().control == ()
 
 
+def test_it_listens_where_every_listen_says_and_else_at_the_default() -> None:
+    words = ["--listen=:80", "--listen", "unix:/run/x:y.sock", "--listen=camera.local:5000"]
+    line = read_command_line(words, SupervisorOptions, program="p", about="a")
+    assert line.table(SupervisorOptions).listen == (
+        TcpAddress("", 80), UnixAddress(Path("/run/x:y.sock")), TcpAddress("camera.local", 5000),
+    )  # fmt: skip
+    assert SupervisorOptions().listen == (TcpAddress("127.0.0.1", 5000),)
+
+
 def test_a_flag_needs_no_value() -> None:
     line = read_command_line(["--list-cameras"], Picamera2Options, program="p", about="a")
     assert line.table(Picamera2Options).list_cameras
@@ -72,7 +82,8 @@ def test_every_fault_is_told_at_once_with_what_was_expected() -> None:
 @pytest.mark.parametrize(
     "argv",
     [
-        ["--listen=5000"], ["--listen=:5000"], ["--listen=h:99999"], ["--listen=::1:5000"],
+        ["--listen=5000"], ["--listen=h:99999"], ["--listen=::1:5000"],
+        ["--listen=unix:run/x"], ["--listen=unix:"], ["--listen=unix:/a\0b"],
         ["--size=641x480"], ["--size=8x8"], ["--size=640*480"], ["--fps=0"], ["--fps=nan"],
         ["--camera=/no/such.avi"], ["--camera=a.b:"], ["--stall-timeout-s=0.1"], ["--slot-bytes=9"],
         ["--quality=101"], ["--frames-fd=3"], ["words"], ["--help=3"],
@@ -90,7 +101,7 @@ def test_values_are_read_as_a_person_means_them() -> None:
         ["--listen=[::]:80", "--size=1280x720", "--camera=mine:Cam", "--fps=auto"],
         SupervisorOptions, CaptureOptions, program="p", about="a",
     )  # fmt: skip
-    assert line.table(SupervisorOptions).listen == Address("::", 80)
+    assert line.table(SupervisorOptions).listen == (TcpAddress("::", 80),)
     capture = line.table(CaptureOptions)
     assert (capture.size, capture.fps) == ((1280, 720), None)
 

@@ -15,7 +15,7 @@ import pytest
 from shm_ring.errors import SegmentError
 from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment, open_for_reading
-from supervisor_proc.service import create_shared_memory
+from supervisor_proc.shared_memory import create_shared_memory
 from tests.running import CHECKOUT, Ringcast, environment
 
 _TRIES = """

@@ -100,7 +100,7 @@ def test_what_is_printed_tells_where_each_setting_came_from_and_can_be_read_agai
     lines = printed.splitlines()
     assert 'quality = "50"  # command line' in lines
     assert f'fps = "29.97002997"  # {file}, line 2' in lines
-    assert 'listen = "127.0.0.1:5000"  # default' in lines
+    assert 'listen = ["127.0.0.1:5000"]  # default' in lines
     again = file.with_name("again.toml")
     again.write_text(printed)
     for table in TABLES[1:]:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import supervisor
-from supervisor import Supervisor
+from supervisor import Service, Supervisor
 from supervisor_proc.restart_policy import Limits, RestartPolicy, State
-from supervisor_proc.service import Service, create_shared_memory
+from supervisor_proc.shared_memory import create_shared_memory
 from supervisor_proc.systemd import Notifier
 
 
@@ -63,7 +63,7 @@ def test_a_stop_ends_in_time_and_names_what_survives(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         watched = Supervisor(
             signals[0],
-            Service(listening, create_shared_memory("stucktest", 4096), tmp_path / "drill"),
+            Service([listening], create_shared_memory("stucktest", 4096), tmp_path / "drill"),
             Notifier({}),
             capture_arguments=[],
             server_arguments=[],

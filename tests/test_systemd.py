@@ -149,16 +149,45 @@ def test_it_serves_on_the_socket_that_systemd_bound() -> None:
 
 
 @pytest.mark.process
-def test_a_socket_that_is_none_to_listen_on_is_told() -> None:
+def test_it_serves_on_every_socket_that_systemd_bound(tmp_path: Path) -> None:
+    """A robot's own network and loopback, and a proxy's Unix socket."""
+    port, file = free_port(), tmp_path / "http.sock"
+    activate = shutil.which("systemd-socket-activate")
+    assert activate, "sudo apt install systemd"
+    where = (f"--listen=127.0.0.1:{port}", f"--listen=[::1]:{port}", f"--listen={file}")
+    command = (activate, *where, sys.executable, "supervisor.py")
+    with Ringcast("--camera=pattern", f"--listen=127.0.0.1:{port}", command=command) as service:
+        service.ready()
+        expected = [f"http://127.0.0.1:{port}/", f"http://[::1]:{port}/", f"unix:{file}"]
+        eventually(lambda: service.urls() == expected, what="three URLs")
+        by_tcp = ((socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port)))
+        for family, address in (*by_tcp, (socket.AF_UNIX, str(file))):
+            with socket.socket(family) as client:
+                client.settimeout(10)
+                client.connect(address)
+                client.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+                assert client.recv(12) == b"HTTP/1.0 200"
+        service.process.send_signal(signal.SIGTERM)
+        assert service.wait() == 0
+        assert file.is_socket(), "it is systemd's"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_socket_that_is_none_to_listen_on_is_told_once(good: int) -> None:
+    """Systemd would hand it down again at each start, every 2 s for ever."""
     hand_down = (
         "import os, socket, sys\n"
-        "pair = socket.socketpair()\n"
-        "os.dup2(pair[0].fileno(), 9)\n"
-        "os.dup2(9, 3)\n"
-        "os.environ |= {'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())}\n"
+        "handed = [socket.create_server(('127.0.0.1', 0)) for _ in range(GOOD)]\n"
+        "handed.append(socket.socketpair()[0])\n"
+        "for number, one in enumerate(handed):\n"
+        "    os.dup2(one.fileno(), 20 + number)\n"
+        "for number in range(len(handed)):\n"
+        "    os.dup2(20 + number, 3 + number)\n"
+        "os.environ |= {'LISTEN_FDS': str(len(handed)), 'LISTEN_PID': str(os.getpid())}\n"
         "os.execv(sys.executable, [sys.executable, 'supervisor.py', *sys.argv[1:]])\n"
-    )
+    ).replace("GOOD", str(good))
     with Ringcast("--camera=pattern", command=(sys.executable, "-c", hand_down)) as service:
-        assert service.wait() == os.EX_UNAVAILABLE
-    assert "expected one listening TCP socket from systemd, LISTEN_FDS=1 came" in service.log
+        assert service.wait() == os.EX_CONFIG
+    assert f"of TCP or Unix streams; descriptor {3 + good} is something else; see deploy" in service.log
     assert "Traceback" not in service.log

@@ -254,6 +254,8 @@ def test_facts_say_how_far_behind_a_viewer_is(ends: tuple[socket.socket, socket.
 class SilentSocket:
     """A socket whose peer acknowledges nothing: of struct tcp_info the two fields that count are set."""
 
+    family = socket.AF_INET
+
     def __init__(self, unacknowledged: int, last_ack_ms: int) -> None:
         self._told = struct.pack("=24xI28xI", unacknowledged, last_ack_ms)
 
@@ -338,3 +340,20 @@ def test_a_frame_never_waits_for_another(ends: tuple[socket.socket, socket.socke
     assert ends[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert ends[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 4096
     assert ends[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_a_viewer_on_a_unix_socket_gets_frames_and_is_never_called_silent() -> None:
+    """Nginx on the same machine: TCP's options are unknown there, and nothing is acknowledged."""
+    server, client = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.settimeout(10)
+    with server, client:
+        connection = Connection(server, OPENING, seat=FakeSeat())
+        connection.admitted(0.0)
+        assert connection.go_on(0.0) is Outcome.SENT
+        assert read_exactly(client, len(OPENING)) == OPENING
+        while connection.begin(bytes(1 << 20), 0.0) is Outcome.SENT:
+            pass
+        assert not connection.standing(100.0).silent
+        assert connection.go_on(0.0) is Outcome.BUSY
+        client.close()
+        assert connection.go_on(0.0) is Outcome.GONE

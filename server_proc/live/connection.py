@@ -74,6 +74,8 @@ class Connection:
         """Make the connection ready for frames."""
         self.sent_s = now_s
         self._socket.setblocking(False)
+        if self._socket.family == socket.AF_UNIX:  # none of what follows is known there, or needed
+            return
         for level, name, setting in (
             (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
             (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOT_SENT_LOW_BYTES),
@@ -138,8 +140,11 @@ class Connection:
     def is_silent(self, for_s: float) -> bool:
         """Tell whether bytes are on the way and none was acknowledged for so long.
 
-        A client that only pauses has acknowledged all that it has room for, and answers probes.
+        A client that only pauses has acknowledged all that it has room for, and answers probes. The other
+        end of a Unix socket is on this machine and never vanishes without an end.
         """
+        if self._socket.family == socket.AF_UNIX:
+            return False
         try:
             told = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
         except OSError:

@@ -21,7 +21,7 @@ class Feeds(Protocol):
         """Return what is known of the camera now."""
 
     def census(self) -> tuple[list[tuple[Wishes, ViewerFacts]], Totals]:
-        """Return who watches (what each asked for, and how it is served), and the totals of those who left."""
+        """Return who watches (what each asked for, and how it is served), and totals of those who left."""
 
     def admit(self, wishes: Wishes) -> Ticket | Refusal:
         """Reserve a place for a viewer."""

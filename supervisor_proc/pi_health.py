@@ -12,8 +12,8 @@ _NOW = {0: "under-voltage", 1: "arm frequency capped", 2: "throttled", 3: "soft 
 _SINCE_BOOT = 16
 
 
-def board_trouble(file: Path = _THROTTLED) -> str:
-    """Return in words what is wrong with the board, nothing where all is well or nobody knows.
+def pi_trouble(file: Path = _THROTTLED) -> str:
+    """Return in words what is wrong with the Raspberry Pi, nothing where all is well or nobody knows.
 
     The file is that of the kernel's driver of the firmware; read there and never tried on a Raspberry Pi.
     """
@@ -24,4 +24,4 @@ def board_trouble(file: Path = _THROTTLED) -> str:
     now = [words for bit, words in _NOW.items() if bits >> bit & 1]
     earlier = [words for bit, words in _NOW.items() if bits >> (bit + _SINCE_BOOT) & 1 and words not in now]
     told = [f"{', '.join(now)} now"] * bool(now) + [f"{', '.join(earlier)} earlier"] * bool(earlier)
-    return f"the board: {'; '.join(told)} ({bits:#x}); check its power supply" if told else ""
+    return f"the Raspberry Pi: {'; '.join(told)} ({bits:#x}); check its power supply" if told else ""

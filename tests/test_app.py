@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -322,7 +323,7 @@ def test_status_tells_everything_as_json(live: FakeLive, client: falcon.testing.
         "count": 1,
         "max": 64,
         "max_per_address": 16,
-        "list": [viewer._asdict()],
+        "list": [{**without_key(viewer), "mine": False}],
     }
     assert told["dropped"] == {"unusable": 2, "busy": 1, "too_big": 5}
     assert told["camera"] == {"name": "fake", "board_age_s": pytest.approx(4.0, abs=0.5)}
@@ -333,6 +334,36 @@ def test_status_tells_everything_as_json(live: FakeLive, client: falcon.testing.
         "for_s": pytest.approx(5.0, abs=0.5),
     }
     assert client.simulate_get("/status").json["dropped"] == told["dropped"], "a snapshot is not changed"
+
+
+def without_key(viewer: ViewerFacts) -> dict[str, Any]:
+    return {name: fact for name, fact in viewer._asdict().items() if name != "key"}
+
+
+def test_a_viewer_finds_itself_by_its_key_and_no_answer_has_one(
+    live: FakeLive, client: falcon.testing.TestClient
+) -> None:
+    """Whoever knows a key can take its viewer's place; all ask within the time that an answer is kept."""
+    viewers = [
+        ViewerFacts(number, "10.0.0.9", "curl", key, 1.7e9, 12.5, 250, 4, 99, 20.0, 0, "live", 0.1)
+        for number, key in enumerate(("car", "wall", ""))
+    ]
+    live.snapshot = Snapshot(viewers=tuple(viewers))
+
+    def mine(query: str) -> list[int]:
+        told = client.simulate_get("/status", query_string=query)
+        assert not {"car", "wall", '"key"'} & set(re.findall(r'"?\w+"?', told.text))
+        return [viewer["id"] for viewer in told.json["viewers"]["list"] if viewer["mine"]]
+
+    for _ in range(2):
+        assert [mine(query) for query in ("key=car", "key=wall", "key=", "key=Car", "")] == [
+            [0],
+            [1],
+            [],
+            [],
+            [],
+        ]
+    assert client.simulate_get(f"/status?key={'k' * 65}").status_code == 400
 
 
 def test_the_page_shows_the_picture_and_the_urls(client: falcon.testing.TestClient) -> None:

@@ -6,16 +6,18 @@ from __future__ import annotations
 import html
 import importlib.resources
 import time
+from typing import NamedTuple
 
 import falcon
 
 from server_proc.live.house import Refusal
 from server_proc.live.multipart import CONTENT_TYPE
+from server_proc.live.snapshot import Snapshot
 from server_proc.web.answers import never_keep, refuse_viewer, say, tell_error
 from server_proc.web.live import Live
 from server_proc.web.pictures import Picture
 from server_proc.web.status import ServiceFacts, status, status_text, why_not_ready
-from server_proc.web.wishes import wishes_of
+from server_proc.web.wishes import key_of, wishes_of
 
 STREAM_PATHS = ("/stream", "/video", "/video_feed", "/stream.mjpg", "/stream.mjpeg", "/api/stream.mjpeg")
 """Ours and those by which other servers' clients know a stream: of the app that this one replaces, of
@@ -86,23 +88,34 @@ class _Status:
     def __init__(self, live: Live, service: ServiceFacts) -> None:
         self._live = live
         self._service = service
-        self._made_ns = 0
-        self._text = ""
+        self._newest = _Texts(Snapshot(), -_STATUS_NS, {})
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         never_keep(resp)
         resp.content_type = falcon.MEDIA_JSON
-        resp.text = self._newest_text()
+        resp.text = self._newest_text(key_of(req))
 
     on_head = on_get
 
-    def _newest_text(self) -> str:
+    def _newest_text(self, key: str) -> str:
         """Return what is made anew now and then: many who ask must not take the fan-out's time."""
         now_ns = time.monotonic_ns()
-        if now_ns - self._made_ns > _STATUS_NS:
-            self._text = status_text(status(self._live.snapshot, self._service, now_ns))
-            self._made_ns = now_ns
-        return self._text
+        if now_ns - self._newest.made_ns > _STATUS_NS:
+            self._newest = _Texts(self._live.snapshot, now_ns, {})
+        newest = self._newest
+        if not any(viewer.key == key for viewer in newest.snapshot.viewers):
+            key = ""  # so that keys that are made up cost no more than none
+        if key not in newest.by_key:
+            newest.by_key[key] = status_text(status(newest.snapshot, self._service, newest.made_ns, key))
+        return newest.by_key[key]
+
+
+class _Texts(NamedTuple):
+    """What `/status` says of one moment, by the key of whoever asks."""
+
+    snapshot: Snapshot
+    made_ns: int
+    by_key: dict[str, str]
 
 
 class _Livez:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server_proc.live.snapshot import Snapshot
+from server_proc.live.viewer import ViewerFacts
 from shm_ring.board import Reading
 
 
@@ -50,8 +51,8 @@ def why_not_ready(snapshot: Snapshot, now_ns: int) -> str | None:
     return f"{what}; camera process: {state}" + (f", last ended: {reason}" if reason else "")
 
 
-def status(snapshot: Snapshot, service: ServiceFacts, now_ns: int) -> dict[str, Any]:
-    """Return the whole status as JSON can say it."""
+def status(snapshot: Snapshot, service: ServiceFacts, now_ns: int, key: str = "") -> dict[str, Any]:
+    """Return the whole status as JSON can say it; `key` is that of whoever asks, "" for none."""
     frame = snapshot.frame
     reason = why_not_ready(snapshot, now_ns)
     capture = _board(snapshot.capture, now_ns)
@@ -78,7 +79,7 @@ def status(snapshot: Snapshot, service: ServiceFacts, now_ns: int) -> dict[str, 
             "count": len(snapshot.viewers),
             "max": service.max_viewers,
             "max_per_address": service.max_viewers_per_address,
-            "list": [viewer._asdict() for viewer in snapshot.viewers],
+            "list": [_viewer(viewer, key) for viewer in snapshot.viewers],
         },
         "server": {
             "pid": service.server_pid,
@@ -95,6 +96,14 @@ def status_text(told: dict[str, Any]) -> str:
     viewers = ",".join(f"\n  {json.dumps(viewer)}" for viewer in told["viewers"]["list"])
     last = f'"viewers": {json.dumps(counts)[:-1]}, "list": [{viewers}]}}'
     return f"{json.dumps(head, indent=1)[:-2]},\n {last}\n}}\n"
+
+
+def _viewer(viewer: ViewerFacts, key: str) -> dict[str, Any]:
+    """Return a viewer's facts without its key: whoever knows that can take its place."""
+    told = viewer._asdict()
+    viewers_key = told.pop("key")
+    told["mine"] = viewers_key == key != ""
+    return told
 
 
 def _board(reading: Reading | None, now_ns: int) -> dict[str, Any] | None:

@@ -23,10 +23,22 @@ def wishes_of(req: falcon.Request) -> Wishes:
     return Wishes(
         address=req.remote_addr,
         user_agent=_printable(req.user_agent or "", _AGENT_CHARACTERS),
-        key=_key(req),
+        key=key_of(req),
         form=_form(req),
         fps=_fps(req),
     )
+
+
+def key_of(req: falcon.Request) -> str:
+    """Return the key by which a client names its viewer, "" for none.
+
+    Raises:
+        falcon.HTTPBadRequest: it is too long.
+    """
+    text = _last(req, "key") or ""
+    if len(text) > _KEY_CHARACTERS:
+        raise _bad(f"key expects up to {_KEY_CHARACTERS} characters; {len(text)} came")
+    return _printable(text, _KEY_CHARACTERS)
 
 
 def number_of(req: falcon.Request, name: str) -> int | None:
@@ -66,13 +78,6 @@ def _fps(req: falcon.Request) -> float | None:
     if not _LEAST_FPS <= fps <= _MOST_FPS:
         raise _bad(f"fps expects frames a second from {_LEAST_FPS:g} to {_MOST_FPS:g}; {text[:40]!r} came")
     return fps
-
-
-def _key(req: falcon.Request) -> str:
-    text = _last(req, "key") or ""
-    if len(text) > _KEY_CHARACTERS:
-        raise _bad(f"key expects up to {_KEY_CHARACTERS} characters; {len(text)} came")
-    return _printable(text, _KEY_CHARACTERS)
 
 
 def _flag(req: falcon.Request, name: str) -> bool | None:

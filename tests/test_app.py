@@ -366,14 +366,19 @@ def test_a_viewer_finds_itself_by_its_key_and_no_answer_has_one(
     assert client.simulate_get(f"/status?key={'k' * 65}").status_code == 400
 
 
-def test_the_page_shows_the_picture_and_the_urls(client: falcon.testing.TestClient) -> None:
+def test_the_page_has_relative_urls_only(client: falcon.testing.TestClient) -> None:
+    """It works below any prefix; `/webcam`, mjpg-streamer's name for it, leads to where they lead from."""
     answer = client.simulate_get("/", host='robot"><script>')
     assert answer.headers["content-type"].startswith("text/html")
-    assert '<img src="/stream"' in answer.text
     assert 'robot"><script>' not in answer.text, "what a request says of itself is not trusted"
-    assert 'let server = "5eed 77"' in answer.text, "it must notice even a server that dies at once"
-    for path in ("/stream", "/video", "/snapshot", "/status", "/livez", "/readyz"):
+    assert '<noscript><img src="stream"' in answer.text
+    for path in ("stream", "video", "snapshot", "status", "livez", "readyz"):
         assert f'href="{path}"' in answer.text
+    assert not re.findall(r"""(?:src|href|fetch\()=?["'](?:/|http)""", answer.text)
+    for path, to in (("/webcam", "./"), ("/webcam/", "../")):
+        answer = client.simulate_get(path)
+        assert (answer.status_code, answer.headers["location"]) == (302, to)
+        assert "no-store" in answer.headers["cache-control"]
 
 
 @pytest.mark.parametrize("path", ["/", "/snapshot", "/status", "/livez", "/readyz"])

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import html
 import importlib.resources
 import time
 from typing import NamedTuple
@@ -34,7 +33,7 @@ def create_app(live: Live, service: ServiceFacts) -> falcon.App[falcon.Request, 
     app = falcon.App()
     app.set_error_serializer(tell_error)
     app.req_options.strip_url_path_trailing_slash = True
-    stream, picture, page = _Stream(live, service), Picture(live, service), _Page(service)
+    stream, picture, page = _Stream(live, service), Picture(live, service), _Page()
     for path in STREAM_PATHS:
         app.add_route(path, stream)
     for path in PICTURE_PATHS:
@@ -141,14 +140,14 @@ class _Readyz:
 
 
 class _Page:
-    def __init__(self, service: ServiceFacts) -> None:
-        page = importlib.resources.files("server_proc.web") / "page.html"
-        server = f"{service.instance_id} {service.server_pid}"
-        self._page = page.read_text(encoding="utf-8").replace("{server}", server)
+    def __init__(self) -> None:
+        self._page = (importlib.resources.files("server_proc.web") / "page.html").read_text(encoding="utf-8")
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         never_keep(resp)
+        if req.path == "/webcam":  # the page's URLs are relative to `/`, wherever a proxy shows that
+            raise falcon.HTTPFound("../" if req.env["PATH_INFO"].endswith("/") else "./")
         resp.content_type = falcon.MEDIA_HTML
-        resp.text = self._page.replace("{origin}", html.escape(req.prefix))
+        resp.text = self._page
 
     on_head = on_get

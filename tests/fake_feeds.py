@@ -16,6 +16,7 @@ from typing import Any
 import falcon.testing
 
 from server_proc.live.admission import Admission, Kind, Refusal
+from server_proc.live.fanout import Census
 from server_proc.live.outlook import Outlook, Placeholder
 from server_proc.live.ticket import Ticket
 from server_proc.live.totals import Totals
@@ -56,8 +57,8 @@ class FakeFeeds:
     def outlook(self) -> Outlook:
         return self.now
 
-    def census(self) -> tuple[list[tuple[Wishes, ViewerFacts]], Totals]:
-        return self.watching, self.totals
+    def census(self) -> Census:
+        return Census(self.watching, self.totals)
 
     def admit(self, wishes: Wishes) -> Ticket | Refusal:
         return self._ticket(Kind.VIEWER, wishes)

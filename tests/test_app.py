@@ -428,7 +428,7 @@ def test_a_503_is_kept_by_nobody_and_says_when_to_come_again(target: str) -> Non
     assert int(answer.headers["retry-after"]) >= 1
 
 
-@pytest.mark.parametrize("path", ["/", "/webcam", "/snapshot", "/status", "/livez", "/readyz", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/snapshot", "/status", "/livez", "/readyz", "/nothing"])
 def test_head_is_what_get_is_without_the_body(client: Client, path: str) -> None:
     got, head = client.get(path), client.head(path)
     assert (head.code, head.body) == (got.code, b"")
@@ -446,13 +446,21 @@ def test_nothing_is_changed_by_a_post(feeds: FakeFeeds, client: Client) -> None:
     assert feeds.asked == []
 
 
-def test_the_page_is_one_for_people(client: Client) -> None:
-    for path in ("/", "/webcam", "/webcam/", "/?action="):
+def test_the_page_has_relative_urls_only(client: Client) -> None:
+    """It works below any prefix; `/webcam`, mjpg-streamer's name for it, leads to where they lead from."""
+    for path in ("/", "/?action="):
         answer = client.get(path)
         assert answer.code == 200
         assert answer.headers["content-type"].startswith("text/html")
         assert answer.headers["cache-control"].startswith("no-store")
-        assert "{server}" not in answer.text
+    assert '<noscript><img src="stream"' in answer.text
+    for path in ("stream", "video", "snapshot", "status", "livez", "readyz"):
+        assert f'href="{path}"' in answer.text
+    assert not re.findall(r"""(?:src|href|fetch\()=?["'](?:/|http)""", answer.text)
+    for path, to in (("/webcam", "./"), ("/webcam/", "../")):
+        answer = client.get(path)
+        assert (answer.code, answer.headers["location"]) == (302, to)
+        assert "no-store" in answer.headers["cache-control"]
 
 
 def test_nothing_is_drawn_where_requests_are_answered() -> None:

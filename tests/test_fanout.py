@@ -184,7 +184,7 @@ class Rig:
         return client
 
     def facts(self) -> list[ViewerFacts]:
-        return [facts for _, facts in self.fan_out.census()[0]]
+        return [facts for _, facts in self.fan_out.census().viewers]
 
 
 def received(client: socket.socket) -> bytes:
@@ -487,7 +487,7 @@ def test_totals_outlive_viewers(rig: Rig) -> None:
     rig.publish()
     viewers[0].leave()
     rig.until(lambda: len(rig.facts()) == 1)
-    _, totals = rig.fan_out.census()
+    totals = rig.fan_out.census().totals
     assert (totals.frames, totals.viewers, totals.watching, totals.sent) == (2, 2, 1, 2)
     assert totals.bytes > 2 * len(JPEG)
     assert totals.disconnected == {"closed the connection": 1}

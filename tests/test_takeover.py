@@ -106,10 +106,7 @@ def app() -> Iterator[App]:
 
 @pytest.fixture
 def listening() -> socket.socket:
-    listening = socket.create_server(("127.0.0.1", 0))
-    # a connection inherits it (tcp(7)), and a huge answer stays in Waitress's buffers
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
-    return listening
+    return socket.create_server(("127.0.0.1", 0))
 
 
 @pytest.fixture
@@ -158,6 +155,11 @@ def a_turn_later(port: int) -> None:
     """Let the main loop turn: it lets somebody in, answers and looks at all connections."""
     for _ in range(3):
         read_to_the_end(ask(port, "GET /word HTTP/1.0"))
+
+
+def leave_answers_to_waitress(listening: socket.socket) -> None:
+    """Give connections, which inherit it (tcp(7)), so small a buffer that most of `/huge` stays in Waitress's."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
 
 
 def without_date(head: bytes) -> bytes:
@@ -378,9 +380,15 @@ def test_an_address_with_too_many_loses_its_oldest_idle_connection(
 
 @pytest.mark.parametrize("step_s", [3600.0, -3600.0], ids=["forward", "back"])
 def test_the_wall_clock_closes_and_keeps_nothing(
-    app: App, web: WebServer, port: int, monkeypatch: pytest.MonkeyPatch, step_s: float
+    app: App,
+    listening: socket.socket,
+    web: WebServer,
+    port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    step_s: float,
 ) -> None:
     """A Pi has no clock of its own: its time steps, usually forward, while the first viewers are there."""
+    leave_answers_to_waitress(listening)
     kept, begun, reading = ask(port, "GET /word HTTP/1.1"), ask(port), ask(port, "GET /huge HTTP/1.0")
     read_word(kept)
     begun.sendall(b"GET /word HT")
@@ -456,6 +464,7 @@ def test_a_stop_finishes_the_answers_that_were_begun(
     app: App, listening: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web_server, "_FINISH_S", 10.0)
+    leave_answers_to_waitress(listening)
     with serving(app, listening) as web:
         port = listening.getsockname()[1]
         client = ask(port, "GET /huge HTTP/1.1")
@@ -475,6 +484,7 @@ def test_a_stop_waits_neither_for_a_stuck_worker_nor_for_a_client_that_does_not_
     app: App, listening: socket.socket
 ) -> None:
     """The supervisor kills after 2 s, and a planned stop would be reported as a kill."""
+    leave_answers_to_waitress(listening)
     with serving(app, listening) as web:
         port = listening.getsockname()[1]
         clients = [ask(port, "GET /huge HTTP/1.1")]

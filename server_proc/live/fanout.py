@@ -59,6 +59,16 @@ class Rings:
     own_board: BoardWriter[ServerStatus]
 
 
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Who watches, and who did."""
+
+    viewers: list[tuple[Wishes, ViewerFacts]]
+    """What each asked for, and how it is served."""
+    totals: Totals
+    """Of those who have left."""
+
+
 class FanOut:
     """All guests of all feeds. `run` is its thread's whole life; all else but `serve_once` is for any
     thread."""
@@ -111,13 +121,13 @@ class FanOut:
         """Return what is known of the camera now."""
         return self._feed.outlook
 
-    def census(self) -> tuple[list[tuple[Wishes, ViewerFacts]], Totals]:
-        """Return who watches (what each asked for, and how it is served), and the totals of those who have
-        left."""
+    def census(self) -> Census:
+        """Return who watches now, and the totals of those who have left."""
         with self._leaving:
             guests, totals = list(self._feed.guests.values()), replace(self._totals)
         now_s = self._clock()
-        return [(one.wishes, one.facts(now_s)) for one in guests if isinstance(one, Viewer)], totals
+        viewers = [(one.wishes, one.facts(now_s)) for one in guests if isinstance(one, Viewer)]
+        return Census(viewers, totals)
 
     def admit(self, wishes: Wishes) -> Ticket | Refusal:
         """Reserve a place for a viewer."""

@@ -7,12 +7,14 @@ import difflib
 import importlib.resources
 import re
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import falcon
 
 from server_proc.live.admission import Refusal
+from server_proc.live.fanout import Census
 from server_proc.live.multipart import CONTENT_TYPE
+from server_proc.live.outlook import Outlook
 from server_proc.web.answers import never_keep, refuse_viewer, say, tell_error, tell_failure
 from server_proc.web.doors.host import HostDoor
 from server_proc.web.doors.proxies import ProxiesDoor
@@ -58,7 +60,7 @@ def create_app(
         app.add_route(path, stream)
     for path in PICTURE_PATHS:
         app.add_route(path, one_frame)
-    by_action = _ByAction(stream, one_frame, _Page(service))
+    by_action = _ByAction(stream, one_frame, _Page())
     app.add_route("/", by_action)
     app.add_route("/webcam", by_action)
     app.add_route("/status", _Status(feeds, service))
@@ -118,13 +120,20 @@ class _ByAction:
         return chosen
 
 
+class _Moment(NamedTuple):
+    """What `/status` says of one moment, by the key of whoever asks."""
+
+    made_ns: int
+    outlook: Outlook
+    census: Census
+    text_by_key: dict[str, str]
+
+
 class _Status:
     def __init__(self, feeds: Feeds, service: ServiceFacts) -> None:
         self._feeds = feeds
         self._service = service
-        self._made_ns = 0
-        self._made_for = ""
-        self._text = ""
+        self._moment: _Moment | None = None
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         never_keep(resp)
@@ -135,11 +144,15 @@ class _Status:
 
     def _text_for(self, key: str) -> str:
         """Return what is made again only now and then: many who ask must not take the fan-out's time."""
-        now_ns = time.monotonic_ns()
-        if now_ns - self._made_ns > _STATUS_NS or key != self._made_for:
-            self._text = status_text(status(self._feeds, self._service, now_ns, key))
-            self._made_ns, self._made_for = now_ns, key
-        return self._text
+        now_ns, moment = time.monotonic_ns(), self._moment
+        if moment is None or now_ns - moment.made_ns > _STATUS_NS:
+            moment = self._moment = _Moment(now_ns, self._feeds.outlook(), self._feeds.census(), {})
+        if not any(wishes.key == key for wishes, _ in moment.census.viewers):
+            key = ""  # so that keys that are made up cost no more than none
+        if key not in moment.text_by_key:
+            told = status(moment.outlook, moment.census, self._service, moment.made_ns, key)
+            moment.text_by_key[key] = status_text(told)
+        return moment.text_by_key[key]
 
 
 class _Livez:
@@ -165,13 +178,13 @@ class _Readyz:
 
 
 class _Page:
-    def __init__(self, service: ServiceFacts) -> None:
-        page = importlib.resources.files("server_proc.web") / "page.html"
-        server = f"{service.instance_id} {service.server_pid}"
-        self._page = page.read_text(encoding="utf-8").replace("{server}", server)
+    def __init__(self) -> None:
+        self._page = (importlib.resources.files("server_proc.web") / "page.html").read_text(encoding="utf-8")
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         never_keep(resp)
+        if req.path == "/webcam":  # the page's URLs are relative to `/`, wherever a proxy shows that
+            raise falcon.HTTPFound("../" if req.env["PATH_INFO"].endswith("/") else "./")
         resp.content_type = falcon.MEDIA_HTML
         resp.text = self._page
 

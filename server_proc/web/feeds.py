@@ -6,10 +6,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from server_proc.live.admission import Refusal
+from server_proc.live.fanout import Census
 from server_proc.live.outlook import Outlook
 from server_proc.live.ticket import Ticket
-from server_proc.live.totals import Totals
-from server_proc.live.viewer import ViewerFacts
 from server_proc.live.waiting import Ask
 from server_proc.live.wishes import Wishes
 
@@ -20,8 +19,8 @@ class Feeds(Protocol):
     def outlook(self) -> Outlook:
         """Return what is known of the camera now."""
 
-    def census(self) -> tuple[list[tuple[Wishes, ViewerFacts]], Totals]:
-        """Return who watches (what each asked for, and how it is served), and totals of those who left."""
+    def census(self) -> Census:
+        """Return who watches now, and the totals of those who have left."""
 
     def admit(self, wishes: Wishes) -> Ticket | Refusal:
         """Reserve a place for a viewer."""

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from server_proc.live.admission import Admission
+from server_proc.live.fanout import Census
 from server_proc.live.outlook import Outlook
 from server_proc.live.viewer import ViewerFacts
 from server_proc.live.wishes import Wishes
-from server_proc.web.feeds import Feeds
 from shm_ring.board import Reading
 from shm_ring.frame import Frame
 
@@ -30,9 +30,10 @@ class ServiceFacts:
     """CLOCK_MONOTONIC."""
 
 
-def status(feeds: Feeds, service: ServiceFacts, now_ns: int, key: str = "") -> dict[str, Any]:
+def status(
+    outlook: Outlook, census: Census, service: ServiceFacts, now_ns: int, key: str = ""
+) -> dict[str, Any]:
     """Return the whole status as JSON can say it; `key` is that of the asker, whose own viewer it marks."""
-    outlook = feeds.outlook()
     reason = outlook.why_not_live(now_ns)
     capture = _board(outlook.capture, now_ns)
     in_ring = {"busy": outlook.dropped_busy, "too_big": outlook.dropped_too_big}
@@ -43,7 +44,7 @@ def status(feeds: Feeds, service: ServiceFacts, now_ns: int, key: str = "") -> d
         "frame": outlook.frame and _frame(outlook.frame, outlook, now_ns),
         "camera": capture,
         "dropped": {**(capture or {}).pop("dropped", {}), **in_ring},
-        "viewers": _viewers(feeds, service, key),
+        "viewers": _viewers(census, service, key),
         "server": {
             "pid": service.server_pid,
             "up_s": round((now_ns - service.started_ns) / 1e9, 1),
@@ -68,8 +69,8 @@ def _frame(frame: Frame, outlook: Outlook, now_ns: int) -> dict[str, Any]:
     }
 
 
-def _viewers(feeds: Feeds, service: ServiceFacts, key: str) -> dict[str, Any]:
-    viewers, totals = feeds.census()
+def _viewers(census: Census, service: ServiceFacts, key: str) -> dict[str, Any]:
+    viewers, totals = census.viewers, census.totals
     return {
         "count": len(viewers),
         "max": service.max_viewers,

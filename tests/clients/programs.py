@@ -15,7 +15,7 @@ from tests.clients.watching import Client
 from tests.running import CHECKOUT
 
 _HERE = Path(__file__).parent
-_FROM_NPM = CHECKOUT / ".venv" / "clients" / "node_modules"
+FROM_NPM = CHECKOUT / ".venv" / "clients" / "node_modules"
 
 
 def ffmpeg(url: str, folder: Path) -> Client:
@@ -112,6 +112,6 @@ def _browser(name: str, kind: str, program: str, page: str, look_every_s: float,
 
 
 def _on_node(name: str, script: str, arguments: list[str], form: watching.Form, folder: Path) -> Client:
-    assert _FROM_NPM.is_dir(), "the clients from npm are not there; type: make test"
-    changes = {"NODE_PATH": str(_FROM_NPM), "HOME": str(folder)}
+    assert FROM_NPM.is_dir(), "the clients from npm are not there; type: make test"
+    changes = {"NODE_PATH": str(FROM_NPM), "HOME": str(folder)}
     return Client(name, ["node", _HERE / script, *arguments], form, folder, changes)

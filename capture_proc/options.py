@@ -13,6 +13,8 @@ from proc_start.options import number, option
 DEFAULT_FPS = 20.0
 DEFAULT_SIZE = (640, 480)
 DEFAULT_QUALITY = 80
+MOST_PX = 8192
+"""The largest width and height of a picture: drawing into one of that size takes 200 MB."""
 
 
 def _camera(text: str) -> str:
@@ -31,7 +33,7 @@ def _size(text: str) -> tuple[int, int] | None:
     if not found:
         raise ValueError(text)
     width, height = int(found[1]), int(found[2])
-    if not (16 <= width <= 8192 and 16 <= height <= 8192) or width % 2 or height % 2:
+    if not (16 <= width <= MOST_PX and 16 <= height <= MOST_PX) or width % 2 or height % 2:
         raise ValueError(text)
     return width, height
 
@@ -76,7 +78,7 @@ class CaptureOptions:
     )
     size: tuple[int, int] | None = option(
         "auto",
-        expects="WIDTHxHEIGHT in even pixels from 16 to 8192, such as 640x480",
+        expects=f"WIDTHxHEIGHT in even pixels from 16 to {MOST_PX}, such as 640x480",
         help="WIDTHxHEIGHT of the picture in even pixels; auto: the footage's own, else 640x480",
         parse=_size,
     )

@@ -12,7 +12,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from capture_proc.camera import Camera, CameraChoiceError, CameraError, NoCameraError
@@ -30,6 +29,7 @@ from capture_proc.options import (
     stall_timeout_or_default,
 )
 from capture_proc.picamera2_library import list_cameras
+from capture_proc.report import Report
 from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
@@ -87,8 +87,8 @@ def main() -> int:
             print(camera_list(list_cameras(of_picamera2.tuning_file)))
             return os.EX_OK
         tie_to_supervisor(filter(None, (given.frames_fd, given.board_fd, given.doorbell_fd)))
-        sink, report = _outlets(given)
-        return _capture(options, of_picamera2, sink, report, given.drill_file)
+        sink, write = _outlets(given)
+        return _capture(options, of_picamera2, sink, write, given.drill_file)
     except (CameraChoiceError, SegmentError) as error:
         _log.error("%s", error)
         return os.EX_USAGE
@@ -122,14 +122,13 @@ def _capture(
     options: CaptureOptions,
     of_picamera2: Picamera2Options,
     sink: FrameSink,
-    report: Callable[[CaptureStatus], None],
+    write: Callable[[CaptureStatus], None],
     drill_file: str,
 ) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     opened = open_camera(options, of_picamera2)
-    granted = partial(getattr, opened, "granted", None)
     encode = partial(to_jpeg, quality=options.quality)
     camera = DrillCamera(opened, encode, drill_file)
     stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
@@ -156,7 +155,7 @@ def _capture(
         clock=SystemClock(),
         stall_timeout_s=stall_timeout_s,
         first_frame_timeout_s=first_frame_timeout_s,
-        report=lambda status: report(replace(status, granted=granted())),
+        report=Report(opened, write),
         arm=_end_when_stuck,
     )
     close_s = _CLOSE_TIMEOUT_S

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 Plane: TypeAlias = NDArray[np.uint8]
 
+_NAME_CHARACTERS = 200
+
 
 class CameraError(Exception):
     """Base of all errors of this package that a person can do something about."""
@@ -87,3 +89,8 @@ class Camera(Protocol):
 
     def close(self) -> None:
         """Let go of the camera."""
+
+
+def in_one_line(name: object) -> str:
+    """Return a camera's name as any log and board can carry it: not too long, and with no half characters."""
+    return " ".join(str(name).split())[:_NAME_CHARACTERS].encode(errors="replace").decode()

@@ -154,7 +154,7 @@ class CaptureLoop:
     def _count_missed(self, number: int | None) -> None:
         """Count the pictures that the camera took and that never came here."""
         if number is not None and self._last_number is not None and number > self._last_number + 1:
-            self._dropped["missed"] += number - self._last_number - 1
+            self._dropped["missed"] += int(number - self._last_number - 1)  # numpy's are none that JSON has
         self._last_number = number
 
     def _ahead_ns(self, clock_id: int) -> int:

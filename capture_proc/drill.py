@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from capture_proc.camera import Camera, Picture, Pixels, Yuv420
+from capture_proc.camera import Camera, Picture, Pixels, Yuv420, in_one_line
 from capture_proc.ready_jpeg import Jpeg
 from proc_start.drills import AT_EACH_START, OF_CAMERAS, ordered_drill
 from proc_start.logs import flush_log
@@ -36,8 +36,8 @@ class DrillCamera:
         self._pictures = 0
         self._asked = False
         self._same: Picture | None = None
-        self.name = camera.name
-        self.period_s = camera.period_s
+        self.name = in_one_line(camera.name)
+        self.period_s = float(camera.period_s)
         if ordered_drill(file).endswith(AT_EACH_START):
             self._begin()
         signal.signal(signal.SIGUSR2, self._on_signal)
@@ -52,7 +52,7 @@ class DrillCamera:
             self._kind = kind
             if kind == "ignore-sigterm":
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            self.name = f"{self._camera.name} (drill: {kind})"
+            self.name = f"{in_one_line(self._camera.name)} (drill: {kind})"
             _log.warning("drill: %s begins after %d pictures", kind, self._pictures)
             flush_log()
 

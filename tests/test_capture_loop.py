@@ -1,30 +1,38 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import json
 import time
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
-from capture_proc.camera import CameraChoiceError, Picture, PixelsError
+from capture_proc.camera import Camera, CameraChoiceError, Picture, PixelsError
 from capture_proc.capture_loop import CaptureLoop, StalledError
 from capture_proc.jpeg import to_jpeg
 from shm_ring.frame import Frame
 from shm_ring.ring import Published
-from shm_ring.status import CaptureStatus
+from shm_ring.status import CaptureStatus, to_json
 from tests.fakes import FakeCamera, FakeClock, FakeSink, jpeg_of, noise, rgb
 
 
 class Rig:
     """A loop with a fake around it on every side."""
 
-    def __init__(self, *script: Any, most_bytes: int = 1 << 20, clock: FakeClock | None = None) -> None:
+    def __init__(
+        self,
+        *script: Any,
+        most_bytes: int = 1 << 20,
+        clock: FakeClock | None = None,
+        camera: Camera | None = None,
+    ) -> None:
         self.clock = clock or FakeClock()
         self.sink = FakeSink(most_bytes)
         self.reports: list[CaptureStatus] = []
         self.loop = CaptureLoop(
-            FakeCamera(script, self.clock),
+            camera or FakeCamera(script, self.clock),
             partial(to_jpeg, quality=80),
             self.sink,
             clock=self.clock,
@@ -204,3 +212,12 @@ def test_what_a_camera_raises_is_not_hidden() -> None:
     rig = Rig(rgb(), RuntimeError("sensor on fire"))
     with pytest.raises(RuntimeError, match="sensor on fire"):
         rig.loop.run(lambda: False)
+
+
+def test_numbers_of_a_camera_may_be_numpys() -> None:
+    clock = FakeClock()
+    pictures = [Picture(rgb(), np.int64(1000 * 10**9 + n), number=np.int64(n)) for n in (7, 12)]  # type: ignore[arg-type]
+    camera = FakeCamera(pictures, clock)
+    rig = Rig(clock=clock, camera=camera)
+    rig.run_to_the_stall()
+    assert json.loads(to_json(rig.reports[-1]))["dropped"] == {"missed": 4}

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,9 @@ from capture_proc.drill import DrillCamera
 from capture_proc.jpeg import to_jpeg
 from capture_proc.ready_jpeg import Jpeg, UnusableJpegError, checked
 from proc_start.drills import order_drill
+from shm_ring.status import CaptureStatus, from_json, to_json
 from tests.fakes import FakeCamera, FakeClock, jpeg_of, rgb
+from tests.rows import capture_status
 
 
 @pytest.fixture
@@ -68,6 +72,17 @@ def test_a_picture_can_stay_the_same_with_its_capture_time(drilled: Drilled) -> 
     first, second = camera.next_picture(1), camera.next_picture(1)
     assert first is not None
     assert second is first
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "a\nb" * 500, "\ud800", "\U0001f4f7" * 5000, 7, None])
+def test_any_name_of_a_camera_comes_through_logs_and_boards(name: Any) -> None:
+    camera = _camera(rgb())
+    camera.name = name
+    row = capture_status(name=DrillCamera(camera, _encode).name)
+    told = from_json(CaptureStatus, json.loads(to_json(row)))
+    assert told == row
+    assert len(told.name.encode()) <= 800
+    assert "\n" not in told.name
 
 
 def test_pictures_without_a_fault_are_encoded_as_they_are() -> None:

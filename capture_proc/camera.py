@@ -73,7 +73,8 @@ class Camera(Protocol):
     """A source of pictures. Used by one thread.
 
     It may also have a property `granted`: what it was asked for and gave, as JSON can say it, for
-    `/status`.
+    `/status`. And `scene_may_freeze = False`, where the same picture again and again is no fault: its
+    pictures are not compared then, see frozen_scene.py.
 
     A class of your own is made with `CLASS(settings: CameraSettings)`, and may raise NoCameraError or
     CameraChoiceError with a sentence for the person at the robot.

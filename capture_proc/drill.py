@@ -36,6 +36,7 @@ class DrillCamera:
         self._pictures = 0
         self._asked = False
         self._same: Picture | None = None
+        self._scene_may_freeze: bool = getattr(camera, "scene_may_freeze", True)
         self.name = in_one_line(camera.name)
         self.period_s = float(camera.period_s)
         if ordered_drill(file).endswith(AT_EACH_START):
@@ -64,6 +65,11 @@ class DrillCamera:
             return self._with_fault(self._kind, timeout_s)
         return self._count(self._camera.next_picture(timeout_s))
 
+    @property
+    def scene_may_freeze(self) -> bool:
+        """Whether its pictures are compared: as the camera wants it, and where the drill is of this."""
+        return self._scene_may_freeze or self._kind == "frozen-scene"
+
     def encode(self, pixels: Pixels) -> Jpeg:
         """Encode pixels, or be stuck in it."""
         if self._kind == "encoder-stuck":
@@ -89,9 +95,9 @@ class DrillCamera:
         picture = self._count(self._camera.next_picture(timeout_s))
         if picture is None:
             return None
-        if kind == "same-picture":  # as a camera whose frames go on, and whose sensor does not
+        if kind in ("same-picture", "frozen-scene"):  # frames go on, and the sensor does not
             self._same = self._same or replace(picture, pixels=_copy(picture.pixels))
-            return self._same
+            return self._same if kind == "same-picture" else replace(picture, pixels=self._same.pixels)
         if kind in ("truncated", "wrong-size"):
             spoilt = self._truncated if kind == "truncated" else _half_size
             return replace(picture, pixels=spoilt(picture.pixels))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -64,6 +65,16 @@ def first_frame_timeout_or_default(first_frame_timeout_s: float | None, stall_ti
     return max(10.0, stall_timeout_s) if first_frame_timeout_s is None else first_frame_timeout_s
 
 
+def _seconds_or_never(text: str) -> float | None:
+    seconds: float | None = math.inf if text == "never" else number(float, 1, 3600, auto=True)(text)
+    return seconds
+
+
+def identical_after_or_default(identical_after_s: float | None, period_s: float) -> float:
+    """Return for how many seconds pictures may be identical: as asked, else 10 s or 8 frame periods."""
+    return max(10.0, 8 * period_s) if identical_after_s is None else identical_after_s
+
+
 @dataclass(frozen=True, kw_only=True)
 class CaptureOptions:
     """What a person may choose about the camera and its pictures."""
@@ -119,6 +130,13 @@ class CaptureOptions:
         help="seconds, 0.5 to 300, that an open camera may take to its first frame; auto: 10, or the stall "
         "limit if that is more",
         parse=number(float, 0.5, 300, auto=True),
+    )
+    identical_after_s: float | None = option(
+        "auto",
+        expects="seconds from 1 to 3600, auto or never",
+        help="seconds, 1 to 3600, of pictures with the same bytes after which the camera is restarted, once; "
+        "auto: 10, or 8 frame periods if that is more; never: they are only counted",
+        parse=_seconds_or_never,
     )
 
 

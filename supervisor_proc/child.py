@@ -33,11 +33,15 @@ _EXIT_CODES = {
     os.EX_OK: "as asked",
     _STUCK: "hung or failed at its start",
     os.EX_USAGE: "wrong options",
+    os.EX_DATAERR: "identical pictures",
     os.EX_UNAVAILABLE: "no camera",
     os.EX_SOFTWARE: "failed",
     os.EX_CANTCREAT: "another writer",
     os.EX_TEMPFAIL: "stalled",
 }
+
+_OF_THE_CAMERA = (_STUCK, os.EX_DATAERR, os.EX_TEMPFAIL)
+"""Ends that a board short of power, or too hot, brings about."""
 
 
 def become(name: str, arguments: Sequence[str]) -> NoReturn:
@@ -239,7 +243,7 @@ class Child:
         self.restarts[self.last_reason] += 1
         level = logging.INFO if self._cause == _ASKED_FOR else logging.WARNING
         wait_s = self.policy.deadline_s - now_s
-        of_board = _of_board() if self.exit_code in (_STUCK, os.EX_TEMPFAIL) else ""
+        of_board = _of_board() if self.exit_code in _OF_THE_CAMERA else ""
         _log.log(level, "%s ended: %s; next start in %.2f s%s", self.name, self.last_reason, wait_s, of_board)
 
     def _signal(self, number: signal.Signals) -> None:

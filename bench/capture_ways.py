@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from capture_proc.camera import CameraSettings
-from capture_proc.capture_loop import CaptureLoop
+from capture_proc.capture_loop import CaptureLoop, TimeLimits
 from capture_proc.clock import SystemClock
+from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import DEFAULT_QUALITY, Picamera2Options
 from capture_proc.picamera2_camera import Picamera2Camera
@@ -79,8 +80,8 @@ def ringcast(size: tuple[int, int], seconds: float) -> Measured:
         encode,
         measured,
         clock=SystemClock(),
-        stall_timeout_s=5,
-        first_frame_timeout_s=10,
+        limits=TimeLimits(stall_timeout_s=5, first_frame_timeout_s=10),
+        scene=SceneWatch(10),
         report=lambda _: None,
     )
     end_s = time.monotonic() + WARM_UP_S + seconds

@@ -12,31 +12,34 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 
 from capture_proc.camera import Camera, CameraChoiceError, CameraError, NoCameraError
 from capture_proc.camera_choice import open_camera
 from capture_proc.camera_list import camera_list
-from capture_proc.capture_loop import CaptureLoop, FrameSink, StalledError
+from capture_proc.capture_loop import CaptureLoop, FrameSink, FrozenSceneError, StalledError, TimeLimits
 from capture_proc.clock import SystemClock
 from capture_proc.drill import DrillCamera
+from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import (
     CaptureDescriptors,
     CaptureOptions,
     Picamera2Options,
     first_frame_timeout_or_default,
+    identical_after_or_default,
     stall_timeout_or_default,
 )
 from capture_proc.picamera2_library import list_cameras
+from capture_proc.report import Report
 from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from proc_start.tether import tie_to_supervisor
-from shm_ring.board import BoardWriter
+from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.doorbell import Doorbell
 from shm_ring.errors import SegmentError, WriterAliveError
-from shm_ring.ring import RingWriter
+from shm_ring.ring import RingReader, RingWriter
 from shm_ring.segment import Segment
 from shm_ring.status import CaptureStatus
 
@@ -87,8 +90,7 @@ def main() -> int:
             print(camera_list(list_cameras(of_picamera2.tuning_file)))
             return os.EX_OK
         tie_to_supervisor(filter(None, (given.frames_fd, given.board_fd, given.doorbell_fd)))
-        sink, report = _outlets(given)
-        return _capture(options, of_picamera2, sink, report, given.drill_file)
+        return _capture(options, of_picamera2, _outlets(given), given.drill_file)
     except (CameraChoiceError, SegmentError) as error:
         _log.error("%s", error)
         return os.EX_USAGE
@@ -108,28 +110,37 @@ def main() -> int:
         return os.EX_SOFTWARE
 
 
-def _outlets(
-    given: CaptureDescriptors,
-) -> tuple[FrameSink, Callable[[CaptureStatus], None]]:
+@dataclass(frozen=True, slots=True)
+class _Outlets:
+    """Where frames and the status go, and what the process before this one left there."""
+
+    sink: FrameSink
+    write: Callable[[CaptureStatus], None]
+    left_behind: CaptureStatus | None
+
+
+def _outlets(given: CaptureDescriptors) -> _Outlets:
     if not given.frames_fd:
         dry_run = _DryRun()
-        return dry_run, dry_run.report
+        return _Outlets(dry_run, dry_run.report, None)
     frames = RingWriter(Segment(given.frames_fd), [Doorbell(given.doorbell_fd)])
-    return frames, BoardWriter[CaptureStatus](RingWriter(Segment(given.board_fd))).write
+    board = Segment(given.board_fd)
+    # read before this process becomes the writer, which may not read its own ring
+    left_behind = BoardReader(RingReader(board), CaptureStatus).read()
+    writer = BoardWriter[CaptureStatus](RingWriter(board))
+    return _Outlets(frames, writer.write, left_behind.row if left_behind else None)
 
 
 def _capture(
     options: CaptureOptions,
     of_picamera2: Picamera2Options,
-    sink: FrameSink,
-    report: Callable[[CaptureStatus], None],
+    outlets: _Outlets,
     drill_file: str,
 ) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     opened = open_camera(options, of_picamera2)
-    granted = partial(getattr, opened, "granted", None)
     encode = partial(to_jpeg, quality=options.quality)
     camera = DrillCamera(opened, encode, drill_file)
     stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
@@ -142,21 +153,29 @@ def _capture(
             f"a stall limit of {stall_timeout_s:g} s is less than two frame periods of "
             f"{camera.period_s:g} s; raise --stall-timeout-s or --fps"
         )
-    first_frame_timeout_s = first_frame_timeout_or_default(options.first_frame_timeout_s, stall_timeout_s)
+    limits = TimeLimits(
+        stall_timeout_s=stall_timeout_s,
+        first_frame_timeout_s=first_frame_timeout_or_default(options.first_frame_timeout_s, stall_timeout_s),
+    )
     _log.info(
         "camera opened: %s; restarted after %g s without a first frame, then after %g s without a new one",
         camera.name,
-        first_frame_timeout_s,
-        stall_timeout_s,
+        limits.first_frame_timeout_s,
+        limits.stall_timeout_s,
+    )
+    left = outlets.left_behind
+    scene = SceneWatch(
+        identical_after_or_default(options.identical_after_s, camera.period_s),
+        restarted=left is not None and left.restarted_for_identical and camera.scene_may_freeze,
     )
     loop = CaptureLoop(
         camera,
         camera.encode,
-        sink,
+        outlets.sink,
         clock=SystemClock(),
-        stall_timeout_s=stall_timeout_s,
-        first_frame_timeout_s=first_frame_timeout_s,
-        report=lambda status: report(replace(status, granted=granted())),
+        limits=limits,
+        scene=scene,
+        report=Report(opened, outlets.write),
         arm=_end_when_stuck,
     )
     close_s = _CLOSE_TIMEOUT_S
@@ -166,6 +185,9 @@ def _capture(
         _log.error("stalled: %s", error)
         close_s = _CLOSE_STALLED_TIMEOUT_S
         return os.EX_TEMPFAIL
+    except FrozenSceneError as error:
+        _log.error("frozen: %s", error)
+        return os.EX_DATAERR
     finally:
         _end_when_stuck(close_s)
         _close(camera, close_s)

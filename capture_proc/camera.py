@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 Plane: TypeAlias = NDArray[np.uint8]
 
+_NAME_CHARACTERS = 200
+
 
 class CameraError(Exception):
     """Base of all errors of this package that a person can do something about."""
@@ -71,7 +73,8 @@ class Camera(Protocol):
     """A source of pictures. Used by one thread.
 
     It may also have a property `granted`: what it was asked for and gave, as JSON can say it, for
-    `/status`.
+    `/status`. And `scene_may_freeze = False`, where the same picture again and again is no fault: its
+    pictures are not compared then, see frozen_scene.py.
 
     A class of your own is made with `CLASS(settings: CameraSettings)`, and may raise NoCameraError or
     CameraChoiceError with a sentence for the person at the robot.
@@ -87,3 +90,8 @@ class Camera(Protocol):
 
     def close(self) -> None:
         """Let go of the camera."""
+
+
+def in_one_line(name: object) -> str:
+    """Return a camera's name as any log and board can carry it: not too long, and with no half characters."""
+    return " ".join(str(name).split())[:_NAME_CHARACTERS].encode(errors="replace").decode()

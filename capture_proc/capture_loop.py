@@ -10,10 +10,12 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from capture_proc.camera import Camera, CameraChoiceError, CameraError, Picture, Pixels, PixelsError
 from capture_proc.clock import Clock
+from capture_proc.frozen_scene import Finding, SceneWatch
 from capture_proc.ready_jpeg import Jpeg, UnusableJpegError
 from shm_ring.errors import TooBigError
 from shm_ring.frame import FrameFacts
@@ -34,6 +36,10 @@ class StalledError(CameraError, TimeoutError):
     """No new frame came within its time limit."""
 
 
+class FrozenSceneError(CameraError):
+    """Pictures came, all with the same bytes."""
+
+
 class FrameSink(Protocol):
     """Where frames go: the ring, or nowhere in a dry run."""
 
@@ -43,6 +49,14 @@ class FrameSink(Protocol):
 
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
         """Take one frame; raise TooBigError if it does not fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeLimits:
+    """For how long a camera may give nothing new."""
+
+    stall_timeout_s: float
+    first_frame_timeout_s: float
 
 
 class CaptureLoop:
@@ -55,8 +69,8 @@ class CaptureLoop:
         sink: FrameSink,
         *,
         clock: Clock,
-        stall_timeout_s: float,
-        first_frame_timeout_s: float,
+        limits: TimeLimits,
+        scene: SceneWatch,
         report: Callable[[CaptureStatus], None],
         arm: Callable[[float], None] = lambda within_s: None,
     ) -> None:
@@ -70,8 +84,8 @@ class CaptureLoop:
         self._to_jpeg = to_jpeg
         self._sink = sink
         self._clock = clock
-        self._stall_timeout_s = stall_timeout_s
-        self._first_frame_timeout_s = first_frame_timeout_s
+        self._limits = limits
+        self._scene = scene
         self._report = report
         self._arm = arm
         self._armed_ns = -1
@@ -90,12 +104,14 @@ class CaptureLoop:
 
         Raises:
             StalledError: no new frame came for the stall limit, or no first one for its own.
+            FrozenSceneError: pictures have been identical for so long that a restart is tried.
             CameraChoiceError: the first frame of all fits no slot.
             PixelsError: the camera gave no picture but something else.
         """
         self._tell()
         while not stop_asked():
-            limit_s = self._stall_timeout_s if self._published else self._first_frame_timeout_s
+            limits = self._limits
+            limit_s = limits.stall_timeout_s if self._published else limits.first_frame_timeout_s
             left_s = limit_s - (self._clock.monotonic_ns() - self._last_frame_ns) / 1e9
             if left_s <= 0:
                 raise StalledError(self._why_stalled(limit_s))
@@ -135,6 +151,7 @@ class CaptureLoop:
             self._drop("not_newer", "a picture is no newer than the one before; it was dropped")
             return
         self._last_captured_ns = captured_ns
+        self._look_for_change(picture.pixels, captured_ns)
         try:
             jpeg = self._to_jpeg(picture.pixels)
         except UnusableJpegError as error:
@@ -151,10 +168,35 @@ class CaptureLoop:
             return
         self._publish(jpeg, captured_ns)
 
+    def _look_for_change(self, pixels: Pixels, captured_ns: int) -> None:
+        """Compare a picture with the one before; to be called before anything is drawn into it."""
+        if not getattr(self._camera, "scene_may_freeze", True):
+            return
+        finding = self._scene.look(pixels, captured_ns)
+        if finding is None:
+            return
+        name, for_s = self._camera.name, round(self._scene.identical_s)
+        same = f"{name}: every picture of the last {for_s} s has the same bytes"
+        if finding is Finding.RESTART:
+            self._tell()  # the next process reads there that this one was ended for it
+            raise FrozenSceneError(f"{same}; the camera is restarted, once")
+        if finding is Finding.FLAT:
+            _log.warning(
+                "%s: every pixel has had one colour for %d s: is a shutter closed, or a lens cap on?",
+                name,
+                for_s,
+            )
+            return
+        _log.warning(
+            "%s, after a restart too, so it counts as live: does the scene never change, or is a lens cap "
+            "on?",
+            same,
+        )
+
     def _count_missed(self, number: int | None) -> None:
         """Count the pictures that the camera took and that never came here."""
         if number is not None and self._last_number is not None and number > self._last_number + 1:
-            self._dropped["missed"] += number - self._last_number - 1
+            self._dropped["missed"] += int(number - self._last_number - 1)  # numpy's are none that JSON has
         self._last_number = number
 
     def _ahead_ns(self, clock_id: int) -> int:
@@ -213,8 +255,10 @@ class CaptureLoop:
                 fps=round(self._fps, 2),
                 frames=self._published,
                 dropped=dict(self._dropped),
-                stall_timeout_s=self._stall_timeout_s,
-                first_frame_timeout_s=self._first_frame_timeout_s,
+                stall_timeout_s=self._limits.stall_timeout_s,
+                first_frame_timeout_s=self._limits.first_frame_timeout_s,
+                identical_s=round(self._scene.identical_s, 1),
+                restarted_for_identical=self._scene.restarted,
             )
         )
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from capture_proc.camera import Camera, Picture, Pixels, Yuv420
+from capture_proc.camera import Camera, Picture, Pixels, Yuv420, in_one_line
 from capture_proc.ready_jpeg import Jpeg
 from proc_start.drills import AT_EACH_START, OF_CAMERAS, ordered_drill
 from proc_start.logs import flush_log
@@ -36,8 +36,9 @@ class DrillCamera:
         self._pictures = 0
         self._asked = False
         self._same: Picture | None = None
-        self.name = camera.name
-        self.period_s = camera.period_s
+        self._scene_may_freeze: bool = getattr(camera, "scene_may_freeze", True)
+        self.name = in_one_line(camera.name)
+        self.period_s = float(camera.period_s)
         if ordered_drill(file).endswith(AT_EACH_START):
             self._begin()
         signal.signal(signal.SIGUSR2, self._on_signal)
@@ -52,7 +53,7 @@ class DrillCamera:
             self._kind = kind
             if kind == "ignore-sigterm":
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            self.name = f"{self._camera.name} (drill: {kind})"
+            self.name = f"{in_one_line(self._camera.name)} (drill: {kind})"
             _log.warning("drill: %s begins after %d pictures", kind, self._pictures)
             flush_log()
 
@@ -63,6 +64,11 @@ class DrillCamera:
         if self._kind:
             return self._with_fault(self._kind, timeout_s)
         return self._count(self._camera.next_picture(timeout_s))
+
+    @property
+    def scene_may_freeze(self) -> bool:
+        """Whether its pictures are compared: as the camera wants it, and where the drill is of this."""
+        return self._scene_may_freeze or self._kind == "frozen-scene"
 
     def encode(self, pixels: Pixels) -> Jpeg:
         """Encode pixels, or be stuck in it."""
@@ -89,9 +95,9 @@ class DrillCamera:
         picture = self._count(self._camera.next_picture(timeout_s))
         if picture is None:
             return None
-        if kind == "same-picture":  # as a camera whose frames go on, and whose sensor does not
+        if kind in ("same-picture", "frozen-scene"):  # frames go on, and the sensor does not
             self._same = self._same or replace(picture, pixels=_copy(picture.pixels))
-            return self._same
+            return self._same if kind == "same-picture" else replace(picture, pixels=self._same.pixels)
         if kind in ("truncated", "wrong-size"):
             spoilt = self._truncated if kind == "truncated" else _half_size
             return replace(picture, pixels=spoilt(picture.pixels))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from proc_start.options import number, option
 DEFAULT_FPS = 20.0
 DEFAULT_SIZE = (640, 480)
 DEFAULT_QUALITY = 80
+MOST_PX = 8192
+"""The largest width and height of a picture: drawing into one of that size takes 200 MB."""
 
 
 def _camera(text: str) -> str:
@@ -31,7 +34,7 @@ def _size(text: str) -> tuple[int, int] | None:
     if not found:
         raise ValueError(text)
     width, height = int(found[1]), int(found[2])
-    if not (16 <= width <= 8192 and 16 <= height <= 8192) or width % 2 or height % 2:
+    if not (16 <= width <= MOST_PX and 16 <= height <= MOST_PX) or width % 2 or height % 2:
         raise ValueError(text)
     return width, height
 
@@ -62,6 +65,16 @@ def first_frame_timeout_or_default(first_frame_timeout_s: float | None, stall_ti
     return max(10.0, stall_timeout_s) if first_frame_timeout_s is None else first_frame_timeout_s
 
 
+def _seconds_or_never(text: str) -> float | None:
+    seconds: float | None = math.inf if text == "never" else number(float, 1, 3600, auto=True)(text)
+    return seconds
+
+
+def identical_after_or_default(identical_after_s: float | None, period_s: float) -> float:
+    """Return for how many seconds pictures may be identical: as asked, else 10 s or 8 frame periods."""
+    return max(10.0, 8 * period_s) if identical_after_s is None else identical_after_s
+
+
 @dataclass(frozen=True, kw_only=True)
 class CaptureOptions:
     """What a person may choose about the camera and its pictures."""
@@ -76,7 +89,7 @@ class CaptureOptions:
     )
     size: tuple[int, int] | None = option(
         "auto",
-        expects="WIDTHxHEIGHT in even pixels from 16 to 8192, such as 640x480",
+        expects=f"WIDTHxHEIGHT in even pixels from 16 to {MOST_PX}, such as 640x480",
         help="WIDTHxHEIGHT of the picture in even pixels; auto: the footage's own, else 640x480",
         parse=_size,
     )
@@ -117,6 +130,13 @@ class CaptureOptions:
         help="seconds, 0.5 to 300, that an open camera may take to its first frame; auto: 10, or the stall "
         "limit if that is more",
         parse=number(float, 0.5, 300, auto=True),
+    )
+    identical_after_s: float | None = option(
+        "auto",
+        expects="seconds from 1 to 3600, auto or never",
+        help="seconds, 1 to 3600, of pictures with the same bytes after which the camera is restarted, once; "
+        "auto: 10, or 8 frame periods if that is more; never: they are only counted",
+        parse=_seconds_or_never,
     )
 
 

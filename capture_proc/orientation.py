@@ -77,6 +77,7 @@ class TurnedCamera:
         self._orientation = orientation
         self.name = f"{camera.name}, turned"
         self.period_s = camera.period_s
+        self.scene_may_freeze: bool = getattr(camera, "scene_may_freeze", True)
 
     @property
     def granted(self) -> object:

@@ -21,6 +21,8 @@ _SWEEP_S = 4.0
 class PatternCamera:
     """Colour bars, a bar that sweeps over them every four seconds, and words that no driver mistakes."""
 
+    scene_may_freeze = False
+
     def __init__(self, settings: CameraSettings, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._width, self._height = settings.size or DEFAULT_SIZE

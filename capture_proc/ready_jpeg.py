@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import simplejpeg
 
+from capture_proc.options import MOST_PX
+
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOF0, _SOF1, _DHT, _SOS, _APP0, _APP1 = 0xC0, 0xC1, 0xC4, 0xDA, 0xE0, 0xE1
 _SOF_OTHER = frozenset(range(0xC2, 0xD0)) - {_DHT, 0xC8, 0xCC}  # progressive, lossless, arithmetic
@@ -42,7 +44,7 @@ def checked(jpeg: bytes) -> Jpeg:
     leave out (the usual ones of T.81 annex K.3 are put in).
 
     Raises:
-        UnusableJpegError: it is no whole baseline JPEG.
+        UnusableJpegError: it is no whole baseline JPEG, or says that it is larger than any picture may be.
     """
     if not jpeg.startswith(_SOI):
         raise UnusableJpegError(f"expected a JPEG, got {len(jpeg)} bytes that begin with {jpeg[:4]!r}")
@@ -62,6 +64,10 @@ def checked(jpeg: bytes) -> Jpeg:
         at = end
     if size is None or 0 in size:
         raise UnusableJpegError(f"expected the picture's size before its scan, got {size}")
+    if max(size) > MOST_PX:
+        raise UnusableJpegError(
+            f"expected a picture of up to {MOST_PX}x{MOST_PX} pixels, got one that says {size[0]}x{size[1]}"
+        )
     if not has_tables:
         kept.append(_usual_tables())
     kept.append(jpeg[at : _end_of_picture(jpeg, end)])

@@ -34,6 +34,8 @@ def open_replay(path: Path, settings: CameraSettings) -> Camera:
 class JpegFolderCamera:
     """The JPEGs of a folder in the order of their names, byte for byte."""
 
+    scene_may_freeze = False
+
     def __init__(self, folder: Path, settings: CameraSettings, clock: Clock | None = None) -> None:
         """Find the files.
 
@@ -78,6 +80,8 @@ class JpegFolderCamera:
 
 class VideoCamera:
     """The pictures of a video file, decoded by PyAV (FFmpeg), from its start again at its end."""
+
+    scene_may_freeze = False
 
     def __init__(self, file: Path, settings: CameraSettings, clock: Clock | None = None) -> None:
         """Open the video and decode its first picture.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 OF_CAMERAS = (
     "hang", "block", "hold-interpreter", "crash", "raise", "exit", "exit-0", "slow", "same-picture",
-    "encoder-stuck", "truncated", "wrong-size", "ignore-sigterm",
+    "frozen-scene", "encoder-stuck", "truncated", "wrong-size", "ignore-sigterm",
 )  # fmt: skip
 """What the capture process does to itself."""
 AT_EACH_START = "@1"

@@ -31,6 +31,10 @@ class CaptureStatus:
     """Pictures that became no frame, by reason."""
     stall_timeout_s: float
     first_frame_timeout_s: float
+    identical_s: float
+    """For how long pictures have been the same byte for byte, while their times moved on."""
+    restarted_for_identical: bool
+    """Whether a capture process was ended for that already; its successor reads it here."""
     granted: Any = None
     """What the camera was asked for and gave, as it tells it."""
 

@@ -33,6 +33,7 @@ _EXIT_CODES = {
     os.EX_OK: "as asked",
     _STUCK: "hung or failed at its start",
     os.EX_USAGE: "wrong options",
+    os.EX_DATAERR: "identical pictures",
     os.EX_UNAVAILABLE: "no camera",
     os.EX_SOFTWARE: "failed",
     os.EX_CANTCREAT: "another writer",
@@ -43,6 +44,8 @@ KEEP_BUFFERS = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_
 """For a process that makes large arrays all the time. By default glibc gives each one's memory back to the
 kernel, which hands it out again page by page: 940 page faults a frame and half of the CPU of the pattern
 camera (mallopt(3))."""
+_OF_THE_CAMERA = (_STUCK, os.EX_DATAERR, os.EX_TEMPFAIL)
+"""Ends that a Raspberry Pi brings about that is short of power, or too hot."""
 
 
 def become(name: str, arguments: Sequence[str]) -> NoReturn:
@@ -247,7 +250,7 @@ class Child:
         self.restarts[self.last_reason] += 1
         level = logging.INFO if self._cause == _ASKED_FOR else logging.WARNING
         wait_s = self.policy.deadline_s - now_s
-        of_pi = _of_pi() if self.exit_code in (_STUCK, os.EX_TEMPFAIL) else ""
+        of_pi = _of_pi() if self.exit_code in _OF_THE_CAMERA else ""
         _log.log(level, "%s ended: %s; next start in %.2f s%s", self.name, self.last_reason, wait_s, of_pi)
 
     def _signal(self, number: signal.Signals) -> None:

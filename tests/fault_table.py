@@ -20,6 +20,7 @@ from tests.running import Ringcast
 
 STALL_S = 2.0
 STALE_S = 1.0
+IDENTICAL_S = 10.0
 _QUIET_S = 0.25
 """No frame for so long is a fault and not a late one: five frame periods."""
 
@@ -54,6 +55,7 @@ ROWS = (
     Row("camera-truncated", STALL_S + 1.5, "stalled (exit 75)"),
     Row("camera-hold-interpreter", STALL_S + 3.0, "hung (exit 1)"),
     Row("capture-freeze", STALL_S + 3.0, "hung: no progress for 3 s"),
+    Row("camera-frozen-scene", IDENTICAL_S + 2.0, "identical pictures (exit 65)", frames_flow_on=True),
     Row("camera-ignore-sigterm", STALL_S + 3.0, "restart asked for", frames_flow_on=True),
     Row("server-kill", 1.5, "killed by SIGKILL"),
     Row("server-freeze", 8.0, "hung: no progress for 5 s"),

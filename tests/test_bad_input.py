@@ -161,6 +161,26 @@ def test_a_camera_class_of_somebodys_own_that_fails_is_told_where(tmp_path: Path
     assert "broken_camera.py, line 3)" in told[0]
 
 
+def test_a_camera_whose_facts_cannot_be_written_is_shown(tmp_path: Path) -> None:
+    """It was restarted for ever, each time with its first picture."""
+    (tmp_path / "boasting_camera.py").write_text(
+        "import numpy\n"
+        "from capture_proc.pattern_camera import PatternCamera\n"
+        "class Camera(PatternCamera):\n"
+        "    granted = {'gain': numpy.float32(1.5), 'notes': 'x' * 20_000}\n"
+        "    def __init__(self, settings):\n"
+        "        super().__init__(settings)\n"
+        "        self.name, self.period_s = 'lens ' * 5000, numpy.float32(self.period_s)\n"
+    )
+    with Ringcast("--camera=boasting_camera:Camera", python_path=f"{CHECKOUT}:{tmp_path}") as service:
+        service.ready()
+        camera = eventually(lambda: (told := service.status()["camera"]) and told["frames"] > 20 and told)
+        assert camera["granted"] is None
+        assert camera["name"].startswith("lens lens")
+        assert service.status()["supervisor"]["capture"]["restarts"] == {}
+    assert service.log.count("/status cannot show what the camera granted (StatusError: ") == 1
+
+
 def test_the_capture_process_alone_says_how_many_frames_a_second_it_makes() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "capture_proc", "--camera", "pattern"],

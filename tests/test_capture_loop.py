@@ -1,35 +1,46 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import json
+import math
 import time
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
-from capture_proc.camera import CameraChoiceError, Picture, PixelsError
-from capture_proc.capture_loop import CaptureLoop, StalledError
+from capture_proc.camera import Camera, CameraChoiceError, Picture, PixelsError
+from capture_proc.capture_loop import CaptureLoop, FrozenSceneError, StalledError, TimeLimits
+from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from shm_ring.frame import Frame
 from shm_ring.ring import Published
-from shm_ring.status import CaptureStatus
+from shm_ring.status import CaptureStatus, to_json
 from tests.fakes import FakeCamera, FakeClock, FakeSink, jpeg_of, noise, rgb
 
 
 class Rig:
     """A loop with a fake around it on every side."""
 
-    def __init__(self, *script: Any, most_bytes: int = 1 << 20, clock: FakeClock | None = None) -> None:
+    def __init__(
+        self,
+        *script: Any,
+        most_bytes: int = 1 << 20,
+        clock: FakeClock | None = None,
+        camera: Camera | None = None,
+        identical_after_s: float = math.inf,
+    ) -> None:
         self.clock = clock or FakeClock()
         self.sink = FakeSink(most_bytes)
         self.reports: list[CaptureStatus] = []
         self.loop = CaptureLoop(
-            FakeCamera(script, self.clock),
+            camera or FakeCamera(script, self.clock),
             partial(to_jpeg, quality=80),
             self.sink,
             clock=self.clock,
-            stall_timeout_s=2.0,
-            first_frame_timeout_s=10.0,
+            limits=TimeLimits(stall_timeout_s=2.0, first_frame_timeout_s=10.0),
+            scene=SceneWatch(identical_after_s),
             report=self.reports.append,
         )
 
@@ -204,3 +215,42 @@ def test_what_a_camera_raises_is_not_hidden() -> None:
     rig = Rig(rgb(), RuntimeError("sensor on fire"))
     with pytest.raises(RuntimeError, match="sensor on fire"):
         rig.loop.run(lambda: False)
+
+
+def test_a_frozen_scene_ends_the_loop_and_the_last_report_says_so() -> None:
+    """The next process must know that it is the second try."""
+    rig = Rig(*[noise()] * 300, identical_after_s=10.0)
+    with pytest.raises(FrozenSceneError, match="fake camera: every picture of the last 10 s has the same"):
+        rig.loop.run(lambda: False)
+    assert rig.reports[-1].identical_s == 10.0
+    assert rig.reports[-1].restarted_for_identical
+    assert len(rig.frames) == 201, "they were live until then"
+
+
+def test_a_flat_picture_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig(*[rgb()] * 400, identical_after_s=10.0)
+    rig.run_to_the_stall()
+    assert rig.reports[-3].identical_s > 15
+    assert caplog.text.count("fake camera: every pixel has had one colour for 10 s: is a shutter") == 1
+
+
+def test_a_camera_whose_scene_may_stand_still_is_not_looked_at() -> None:
+    """Footage of a wall is no fault."""
+
+    class Replay(FakeCamera):
+        scene_may_freeze = False
+
+    clock = FakeClock()
+    rig = Rig(clock=clock, camera=Replay([noise()] * 300, clock), identical_after_s=10.0)
+    rig.run_to_the_stall()
+    assert len(rig.frames) == 300
+    assert {report.identical_s for report in rig.reports} == {0.0}
+
+
+def test_numbers_of_a_camera_may_be_numpys() -> None:
+    clock = FakeClock()
+    pictures = [Picture(rgb(), np.int64(1000 * 10**9 + n), number=np.int64(n)) for n in (7, 12)]  # type: ignore[arg-type]
+    camera = FakeCamera(pictures, clock)
+    rig = Rig(clock=clock, camera=camera)
+    rig.run_to_the_stall()
+    assert json.loads(to_json(rig.reports[-1]))["dropped"] == {"missed": 4}

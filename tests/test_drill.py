@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from capture_proc.camera import Pixels
+from capture_proc.camera import CameraSettings, Pixels
 from capture_proc.drill import DrillCamera
 from capture_proc.jpeg import to_jpeg
+from capture_proc.orientation import Orientation, TurnedCamera
+from capture_proc.pattern_camera import PatternCamera
 from capture_proc.ready_jpeg import Jpeg, UnusableJpegError, checked
 from proc_start.drills import order_drill
+from shm_ring.status import CaptureStatus, from_json, to_json
 from tests.fakes import FakeCamera, FakeClock, jpeg_of, rgb
+from tests.rows import capture_status
 
 
 @pytest.fixture
@@ -68,6 +74,36 @@ def test_a_picture_can_stay_the_same_with_its_capture_time(drilled: Drilled) -> 
     first, second = camera.next_picture(1), camera.next_picture(1)
     assert first is not None
     assert second is first
+
+
+def test_a_scene_can_freeze_while_its_times_run_on(drilled: Drilled) -> None:
+    camera = drilled("frozen-scene", rgb())
+    first, second = camera.next_picture(1), camera.next_picture(1)
+    assert first is not None
+    assert second is not None
+    assert second.pixels is first.pixels
+    assert second.captured_ns > first.captured_ns
+
+
+def test_the_pattern_takes_part_in_that_drill_only(tmp_path: Path) -> None:
+    """It could be rehearsed nowhere without a camera."""
+    file, camera = tmp_path / "drill", PatternCamera(CameraSettings((64, 48)), FakeClock())
+    assert not DrillCamera(camera, _encode).scene_may_freeze
+    assert not DrillCamera(TurnedCamera(camera, Orientation.of(90, "none")), _encode).scene_may_freeze
+    assert DrillCamera(_camera(rgb()), _encode).scene_may_freeze
+    order_drill(file, "camera-frozen-scene@1")
+    assert DrillCamera(camera, _encode, str(file)).scene_may_freeze
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "a\nb" * 500, "\ud800", "\U0001f4f7" * 5000, 7, None])
+def test_any_name_of_a_camera_comes_through_logs_and_boards(name: Any) -> None:
+    camera = _camera(rgb())
+    camera.name = name
+    row = capture_status(name=DrillCamera(camera, _encode).name)
+    told = from_json(CaptureStatus, json.loads(to_json(row)))
+    assert told == row
+    assert len(told.name.encode()) <= 800
+    assert "\n" not in told.name
 
 
 def test_pictures_without_a_fault_are_encoded_as_they_are() -> None:

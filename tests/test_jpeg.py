@@ -41,3 +41,13 @@ def test_planes_with_padded_rows_are_encoded_as_full_range() -> None:
 def test_what_is_no_picture_is_told_with_what_was_expected(pixels: Any, came: str) -> None:
     with pytest.raises(PixelsError, match=rf"an array \(height, width, 3\) of uint8.* gave {came}"):
         to_jpeg(pixels, 80)
+
+
+def test_a_picture_that_is_too_large_is_told() -> None:
+    """Nobody who decodes it could keep up; and the largest that --size allows is."""
+    with pytest.raises(PixelsError, match="of up to 8192x8192 pixels, the camera gave 16x8194"):
+        to_jpeg(rgb(size=(16, 8194)), 80)
+    y, half = np.zeros((16, 8194), dtype=np.uint8), np.zeros((8, 4097), dtype=np.uint8)
+    with pytest.raises(PixelsError, match="the camera gave 8194x16"):
+        to_jpeg(Yuv420(y, half, half), 80)
+    assert to_jpeg(rgb(size=(8192, 16)), 80).size == (8192, 16)

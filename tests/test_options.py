@@ -10,6 +10,7 @@ from capture_proc.options import (
     CaptureOptions,
     ControlOrder,
     Picamera2Options,
+    identical_after_or_default,
     stall_timeout_or_default,
 )
 from proc_start.options import OptionsError, number, option, options_of, read_command_line
@@ -119,3 +120,13 @@ def test_help_prints_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert all(flag in told for flag in options_of(Table))
     assert "100% speed (default: 5)" in told
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("auto", 10.0), ("2.5", 2.5), ("never", float("inf"))])
+def test_when_identical_pictures_are_a_fault(text: str, seconds: float) -> None:
+    line = read_command_line([f"--identical-after-s={text}"], CaptureOptions, program="p", about="a")
+    assert identical_after_or_default(line.table(CaptureOptions).identical_after_s, 0.05) == seconds
+    assert identical_after_or_default(None, 5.0) == 40.0, "two pictures are not enough to say so"
+    assert faults_of("--identical-after-s=0") == (
+        "--identical-after-s expects seconds from 1 to 3600, auto or never; '0' came",
+    )

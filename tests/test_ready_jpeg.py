@@ -11,7 +11,7 @@ from PIL import Image
 
 from capture_proc.jpeg import to_jpeg
 from capture_proc.ready_jpeg import UnusableJpegError, checked
-from tests.fakes import jpeg_of, noise
+from tests.fakes import jpeg_of, noise, rgb
 
 WHOLE = jpeg_of(noise())
 
@@ -117,3 +117,19 @@ def test_a_picture_without_size_is_unusable() -> None:
     at = WHOLE.index(b"\xff\xc0") + 5
     with pytest.raises(UnusableJpegError, match="size"):
         checked(WHOLE[:at] + bytes(4) + WHOLE[at + 4 :])
+
+
+@pytest.mark.parametrize("size", [(65535, 65535), (8193, 16), (16, 8193)])
+def test_a_picture_that_says_it_is_huge_is_unusable(size: tuple[int, int]) -> None:
+    """It has as few bytes as any, and whoever decodes it needs gigabytes."""
+    at = WHOLE.index(b"\xff\xc0") + 5
+    huge = WHOLE[:at] + size[1].to_bytes(2, "big") + size[0].to_bytes(2, "big") + WHOLE[at + 4 :]
+    with pytest.raises(
+        UnusableJpegError, match=f"of up to 8192x8192 pixels, got one that says {size[0]}x{size[1]}"
+    ):
+        checked(huge)
+
+
+def test_the_largest_picture_is_usable() -> None:
+    assert checked(jpeg_of(rgb(size=(8192, 16)))).size == (8192, 16)
+    assert checked(jpeg_of(rgb(size=(16, 8192)))).size == (16, 8192)

@@ -158,7 +158,7 @@ def a_turn_later(port: int) -> None:
 
 
 def leave_answers_to_waitress(listening: socket.socket) -> None:
-    """Give connections, which inherit it (tcp(7)), so small a buffer that most of `/huge` stays in Waitress's."""
+    """Make the kernel's buffers small, so that most of `/huge` stays in Waitress's; see tcp(7)."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
 
 

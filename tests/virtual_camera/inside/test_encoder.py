@@ -17,8 +17,9 @@ import simplejpeg
 from picamera2.encoders import JpegEncoder
 
 from capture_proc.camera import CameraChoiceError, CameraSettings
-from capture_proc.capture_loop import CaptureLoop
+from capture_proc.capture_loop import CaptureLoop, TimeLimits
 from capture_proc.clock import SystemClock
+from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import Picamera2Options
 from capture_proc.orientation import Orientation
@@ -49,8 +50,8 @@ def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
         partial(to_jpeg, quality=1),
         sink,
         clock=SystemClock(),
-        stall_timeout_s=5,
-        first_frame_timeout_s=10,
+        limits=TimeLimits(stall_timeout_s=5, first_frame_timeout_s=10),
+        scene=SceneWatch(10),
         report=lambda _: None,
     )
     try:

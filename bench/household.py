@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.fanout import NAMES, Bench, Row, Target, asked, beside_floor, measured, targets_table
@@ -64,42 +64,43 @@ def run(way: str, bench: Bench) -> Iterator[Running]:
             yield Running({way: [pid]}, OTHER_PORT, "/")
 
 
-def uses(running: Running, viewers: int, seconds: float) -> dict[str, Use]:
-    """Return what each of a service's processes takes with so many viewers; exit if they miss frames."""
+def uses(running: Running, viewers: int, seconds: float) -> tuple[dict[str, Use], float]:
+    """Return what each of a service's processes takes with so many viewers, and what part of frames came."""
     meters = {name: Meter(pids) for name, pids in running.processes.items()}
 
     def read(mark: str) -> None:
         for meter in meters.values():
             meter.read(mark)
 
+    delivered = 1.0
     if viewers:
         told = count(running.port, running.path, viewers, at_mark=read, seconds=seconds)
         delivered = told["frames"] / (viewers * FPS * told["seconds"])
-        if delivered < 0.98:
-            sys.exit(f"only {delivered:.1%} of the frames came to {viewers} viewers; measure again")
     else:
         time.sleep(SETTLE_S)
         read("BEGIN")
         time.sleep(seconds)
         read("END")
-    return {name: meter.use for name, meter in meters.items()}
+    return {name: meter.use for name, meter in meters.items()}, delivered
 
 
 def services(bench: Bench) -> str:
     """Measure whole services in turn; return the table of medians."""
     found: dict[tuple[str, int], list[Use]] = defaultdict(list)
+    parts: dict[tuple[str, int], list[float]] = defaultdict(list)
     for _ in range(bench.runs):
         for way in ("Ringcast", *OTHERS):
             with run(way, bench) as running:
                 for viewers in VIEWERS:
-                    taken = uses(running, viewers, bench.seconds)
+                    taken, delivered = uses(running, viewers, bench.seconds)
                     whole = Use(
                         sum(use.cpu_ns for use in taken.values()),
                         max(use.seconds for use in taken.values()),
                         sum(use.pss_kib for use in taken.values()),
                     )
                     found[way, viewers].append(whole)
-                    print(way, viewers, _cell([whole]), file=sys.stderr)
+                    parts[way, viewers].append(delivered)
+                    print(way, viewers, _cell([whole], [delivered]), file=sys.stderr)
                     if way == "Ringcast":
                         for name, use in taken.items():
                             found[name, viewers].append(use)
@@ -112,14 +113,20 @@ def services(bench: Bench) -> str:
     }
     head = ("CPU · PSS", "nobody watches", *(f"{n} viewer{'s' if n > 1 else ''}" for n in VIEWERS[1:]))
     return table(
-        head, [(name, *(_cell(found[way, viewers]) for viewers in VIEWERS)) for way, name in rows.items()]
+        head,
+        [
+            (name, *(_cell(found[way, viewers], parts[way, viewers]) for viewers in VIEWERS))
+            for way, name in rows.items()
+        ],
     )
 
 
-def _cell(taken: list[Use]) -> str:
+def _cell(taken: Sequence[Use], delivered: Sequence[float]) -> str:
     percent = statistics.median(use.percent for use in taken)
     mib = statistics.median(use.pss_kib for use in taken) / 1024
-    return f"{percent:.2f} % · {mib:.0f} MB"
+    part = statistics.median(delivered or [1.0])
+    rate = "" if part > 0.98 else f", {part * FPS:.1f} a second"
+    return f"{percent:.2f} % · {mib:.0f} MB{rate}"
 
 
 def ten_viewers(bench: Bench) -> Iterator[Row]:
@@ -132,7 +139,7 @@ def idle(bench: Bench) -> Iterator[Row]:
     percents = []
     for _ in range(bench.runs):
         with run("Ringcast", bench) as running:
-            percents.append(uses(running, 0, 2 * bench.seconds)["server"].percent)
+            percents.append(uses(running, 0, 2 * bench.seconds)[0]["server"].percent)
     median = statistics.median(percents)
     measured = f"{median:.2f} % (median of {bench.runs}, {min(percents):.2f} to {max(percents):.2f})"
     yield Row("CPU of the server, of a core, nobody watches", "≤ 0.2 %", measured, median <= 0.2)

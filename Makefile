@@ -5,8 +5,8 @@ TESTS ?=
 INSTALLED := .venv/installed
 CLIENTS := .venv/clients/installed
 
-.PHONY: run install uninstall test test-camera ring-campaign restart-campaign bench bench-ring bench-recovery
-.PHONY: lint .venv
+.PHONY: run install uninstall test test-camera ring-campaign restart-campaign
+.PHONY: bench bench-household bench-ring bench-recovery lint .venv
 
 run: $(INSTALLED)
 	@exec .venv/bin/python supervisor.py $(ARGS)
@@ -33,6 +33,10 @@ restart-campaign: $(INSTALLED)
 # The fan-out beside other servers, for a quarter of an hour, as root; rewrites its part of docs/benchmarks.md.
 bench: .venv/for-benchmarks
 	@.venv/bin/python -m bench.fanout $(ARGS)
+
+# The whole service with a few viewers, for eight minutes; rewrites its part of docs/benchmarks.md.
+bench-household: .venv/for-benchmarks
+	@.venv/bin/python -m bench.household $(ARGS)
 
 # The ring beside what else there is, for ten minutes; rewrites its part of docs/benchmarks.md.
 bench-ring: .venv/for-benchmarks

@@ -2,6 +2,8 @@
 """Other ways to serve the same frames in Python, as they are usually written.
 
 python -m bench.others waitress|flask|http.server PORT FRAMES
+
+FRAMES is a frame file, or `pattern`: the test pattern, drawn and encoded as Ringcast's capture process does.
 """
 
 from __future__ import annotations
@@ -15,29 +17,48 @@ from pathlib import Path
 from typing import Any
 
 from bench.rig_frames import StampedFrames
+from capture_proc.camera import CameraSettings
+from capture_proc.jpeg import to_jpeg
+from capture_proc.options import DEFAULT_QUALITY, DEFAULT_SIZE
+from capture_proc.pattern_camera import PatternCamera
 
 FPS = 20
 CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
 THREADS = 1200
 
 
+def stamped(path: Path) -> Iterator[bytes]:
+    """Yield the frames of a file, each when it is due."""
+    frames, due = StampedFrames(path), time.monotonic()
+    while True:
+        yield frames.take()
+        due += 1 / FPS
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+def pattern() -> Iterator[bytes]:
+    """Yield the test pattern as JPEGs, each when it is due."""
+    camera = PatternCamera(CameraSettings(size=DEFAULT_SIZE, fps=FPS))
+    while True:
+        if picture := camera.next_picture(1.0):
+            yield to_jpeg(picture.pixels, DEFAULT_QUALITY).jpeg
+
+
 class Newest:
     """The newest frame, and a condition to wait on for the next: as in picamera2's mjpeg_server.py."""
 
-    def __init__(self, frames: Path) -> None:
-        self._frames = StampedFrames(frames)
+    def __init__(self, frames: Iterator[bytes]) -> None:
+        """Take frames that come when they are due."""
+        self._frames = frames
         self._condition = threading.Condition()
         self._frame = b""
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
-        due = time.monotonic()
-        while True:
+        for frame in self._frames:
             with self._condition:
-                self._frame = self._frames.take()
+                self._frame = frame
                 self._condition.notify_all()
-            due += 1 / FPS
-            time.sleep(max(0.0, due - time.monotonic()))
 
     def wait(self) -> bytes:
         """Return the next frame."""
@@ -107,6 +128,7 @@ def http_server(newest: Newest, port: int) -> None:
 WAYS = {"waitress": waitress, "flask": flask, "http.server": http_server}
 
 if __name__ == "__main__":
-    _, way, port_text, frame_file = sys.argv
+    _, way, port_text, source = sys.argv
     threading.stack_size(256 * 1024)
-    WAYS[way](Newest(Path(frame_file)), int(port_text))
+    frames = pattern() if source == "pattern" else stamped(Path(source))
+    WAYS[way](Newest(frames), int(port_text))

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from bench.rig_frames import draw_frame_file
 _Result = TypeVar("_Result")
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 BUILD = HERE / "build"
 FLOOR_PORT, SERVER_PORT, OTHER_PORT = 9321, 9322, 9323
 FPS = 20
@@ -60,6 +61,64 @@ def pss_kib(pid: int) -> int:
     return int(found[1])
 
 
+def family(pid: int) -> dict[str, list[int]]:
+    """Return a supervisor and all that it started, by name.
+
+    What is neither capture nor server counts as the supervisor: Python starts a process of its own beside
+    one that makes shared memory.
+    """
+    named: dict[str, list[int]] = {"supervisor": [pid], "capture": [], "server": []}
+    for child in _descendants(pid):
+        command = Path(f"/proc/{child}/cmdline").read_bytes()
+        name = next((name for name in named if f"{name}_proc".encode() in command), "supervisor")
+        named[name].append(child)
+    return named
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+        yield child
+        yield from _descendants(child)
+
+
+@dataclass(frozen=True)
+class Use:
+    """What processes took while something went on."""
+
+    cpu_ns: int
+    seconds: float
+    pss_kib: int
+    """At its end."""
+
+    @property
+    def percent(self) -> float:
+        """Return the CPU time in percent of a core."""
+        return self.cpu_ns / self.seconds / 1e7
+
+
+class Meter:
+    """Reads at BEGIN and at END what processes took."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._pids = tuple(pids)
+        self._cpu_ns: list[int] = []
+        self._at_s: list[float] = []
+        self._pss_kib = 0
+
+    def read(self, mark: str) -> None:
+        """Take a reading, at a mark of the load client."""
+        self._at_s.append(time.monotonic())
+        self._cpu_ns.append(sum(map(cpu_ns, self._pids)))
+        if mark == "END":
+            self._pss_kib = sum(map(pss_kib, self._pids))
+
+    @property
+    def use(self) -> Use:
+        """Return what was taken between the two marks."""
+        (begin_ns, end_ns), (begin_s, end_s) = self._cpu_ns, self._at_s
+        return Use(end_ns - begin_ns, end_s - begin_s, self._pss_kib)
+
+
 @dataclass(frozen=True)
 class Load:
     """One count of the load client."""
@@ -89,20 +148,36 @@ def watch(
     host: str = LOOPBACK,
 ) -> Load:
     """Let `viewers` watch for `seconds` what the server process `pid` sends them."""
+    meter = Meter((pid,))
+    told = count(
+        port, path, viewers, at_mark=meter.read, seconds=seconds, options=options, pin=pin, host=host
+    )
+    return Load(told, meter.use.cpu_ns / 1000 / max(1, told["frames"]), meter.use.pss_kib)
+
+
+def count(
+    port: int,
+    path: str,
+    viewers: int,
+    *,
+    at_mark: Callable[[str], None],
+    seconds: float,
+    options: Sequence[str] = (),
+    pin: Sequence[str] = ON_LOAD_CORE,
+    host: str = LOOPBACK,
+) -> dict[str, Any]:
+    """Let `viewers` watch; call `at_mark` with BEGIN and END, and return what the load client says."""
     command = [*pin, str(BUILD / "mjload"), "--url", f"{host}:{port}{path}", "--clients", str(viewers),
                "--seconds", str(seconds), "--warmup", "2", *options]  # fmt: skip
-    marks, memory, last = {}, 0, ""
+    last = ""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
         assert load.stdout is not None
         for line in load.stdout:
             word = line.split(maxsplit=1)[0]
             if word in ("BEGIN", "END"):
-                marks[word] = cpu_ns(pid)
-            if word == "END":
-                memory = pss_kib(pid)
+                at_mark(word)
             last = line
-    told = json.loads(last)
-    return Load(told, (marks["END"] - marks["BEGIN"]) / 1000 / max(1, told["frames"]), memory)
+    return dict(json.loads(last))
 
 
 @contextmanager
@@ -125,9 +200,13 @@ def floor(frames: Path, *, within: Sequence[str] = ON_SERVER_CORE, host: str = L
 
 @contextmanager
 def ringcast(
-    frames: Path, *arguments: str, within: Sequence[str] = ON_SERVER_CORE, host: str = LOOPBACK
+    frames: Path,
+    *arguments: str,
+    within: Sequence[str] = ON_SERVER_CORE,
+    host: str = LOOPBACK,
+    checkout: Path = ROOT,
 ) -> Iterator[int]:
-    """Run Ringcast on stamped frames; yield the server process's pid."""
+    """Run the Ringcast of a checkout on stamped frames; yield the server process's pid."""
     command = [*within, sys.executable, "supervisor.py", "--instance=bench",
                f"--listen={host}:{SERVER_PORT}", "--camera=bench.rig_camera:RigCamera",
                f"--fps={FPS}", "--max-viewers=1200", "--max-viewers-per-address=1200",
@@ -136,20 +215,25 @@ def ringcast(
     log = BUILD / "ringcast.log"
     with (
         log.open("w") as written,
-        subprocess.Popen(command, cwd=HERE.parent, env=environment, stderr=written) as process,
+        subprocess.Popen(command, cwd=checkout, env=environment, stderr=written) as process,
     ):
         try:
-            wait_for(lambda: "capture is ready" in log.read_text())
-            found = re.search(r"server is ready \(pid (\d+)\)", wait_for(lambda: _ready(log)))
-            assert found is not None
-            yield int(found[1])
+            if host == LOOPBACK:
+                yield wait_for(_ready_server)
+            else:  # it listens in another namespace, and can only be seen to start
+                yield wait_for(lambda: _started_server(_innermost(process.pid), log))
         finally:
             os.kill(_innermost(process.pid), signal.SIGTERM)
 
 
-def _ready(log: Path) -> str | None:
-    text = log.read_text()
-    return text if "server is ready" in text else None
+def _ready_server() -> int | None:
+    told = status()
+    return int(told["server"]["pid"]) if told["ready"] else None
+
+
+def _started_server(supervisor: int, log: Path) -> int | None:
+    ready = all(f"{name} is ready" in log.read_text() for name in ("capture", "server"))
+    return family(supervisor)["server"][0] if ready else None
 
 
 def _innermost(pid: int) -> int:
@@ -160,10 +244,10 @@ def _innermost(pid: int) -> int:
 
 
 @contextmanager
-def other(way: str, frames: Path) -> Iterator[int]:
-    """Run another server (see others.py); yield its pid."""
+def other(way: str, frames: Path | str) -> Iterator[int]:
+    """Run another server (see others.py) on a frame file or the test pattern; yield its pid."""
     command = [*ON_SERVER_CORE, sys.executable, "-m", "bench.others", way, str(OTHER_PORT), str(frames)]
-    with subprocess.Popen(command, cwd=HERE.parent, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         try:
             wait_for(lambda: socket.create_connection((LOOPBACK, OTHER_PORT)))
             yield process.pid

@@ -72,6 +72,7 @@ SEQUENCE_BYTES = 2 * 8
 SLOTS_AT = 4096
 SEAL = struct.Struct("=I")
 SLOT_HEADER = struct.Struct("=IQI4x32s8x")  # what follows the seal: epoch, sequence, length, facts
+SLOT = struct.Struct("=IIQI4x32s8x")  # both
 PAYLOAD_AT = SEAL.size + SLOT_HEADER.size
 FACTS_BYTES = 32
 
@@ -124,6 +125,11 @@ class SlotHeader(NamedTuple):
         return SLOT_HEADER.pack(*self)
 
 
-def seal_of(header: bytes) -> bytes:
+def seal_word(header: bytes) -> int:
     """Return the seal of a header: never that of an unsealed one."""
-    return SEAL.pack(zlib.crc32(header) or 1)
+    return zlib.crc32(header) or 1
+
+
+def seal_of(header: bytes) -> bytes:
+    """Return the seal of a header as it is stored."""
+    return SEAL.pack(seal_word(header))

@@ -218,17 +218,16 @@ def _sealed_header(segment: Segment, slot: int, at: int) -> layout.SlotHeader | 
         DamagedSlotError: its seal is not that of its header, or it tells more than a slot can hold.
     """
     found = segment.map[at : at + layout.PAYLOAD_AT]
-    seal, packed = found[: layout.SEAL.size], found[layout.SEAL.size :]
-    if seal == layout.UNSEALED:
+    seal, epoch, sequence, length, facts = layout.SLOT.unpack(found)
+    if not seal:
         return None
-    header = layout.SlotHeader._make(layout.SLOT_HEADER.unpack(packed))
-    fitting = layout.seal_of(packed)
-    if seal != fitting or header.length > segment.geometry.slot_bytes:
+    fitting = layout.seal_word(found[layout.SEAL.size :])
+    if seal != fitting or length > segment.geometry.slot_bytes:
         raise DamagedSlotError(
             f"slot {slot} of a ring is damaged: expected up to {segment.geometry.slot_bytes} bytes under the "
-            f"seal {fitting.hex()}, got {header.length} under {seal.hex()}"
+            f"seal {fitting:#010x}, got {length} under {seal:#010x}"
         )
-    return header
+    return layout.SlotHeader(epoch, sequence, length, facts)
 
 
 def _try_lock(descriptor: int, kind: int, start: int, length: int) -> bool:

@@ -500,34 +500,22 @@ def test_a_stop_waits_neither_for_a_stuck_worker_nor_for_a_client_that_does_not_
 
 
 def test_one_server_listens_at_several_places(app: App, tmp_path: Path) -> None:
-    """Behind a proxy on the same machine a Unix socket is the way."""
-    path = str(tmp_path / "web")
-    by_path = socket.socket(socket.AF_UNIX)
-    by_path.bind(path)
-    by_path.listen()
-    ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    with serving(app, *ports, by_path):
-        for one in ports:
-            assert b"word" in read_to_the_end(ask(one.getsockname()[1], "GET /word HTTP/1.0"))
-            assert app.environ["REMOTE_ADDR"] == "127.0.0.1"
-        for client in (socket.socket(socket.AF_UNIX) for _ in range(2)):
-            client.settimeout(15)
-            client.connect(path)
-            client.sendall(b"GET /word HTTP/1.0\r\n\r\n")
-            assert b"word" in read_to_the_end(client)
-            assert app.environ["REMOTE_ADDR"] == "unix"
-
-
-def test_a_unix_socket_alone_is_served(app: App, tmp_path: Path) -> None:
+    """Behind a proxy on the same machine, a Unix socket is the way; streams are handed over there as well."""
     by_path = socket.socket(socket.AF_UNIX)
     by_path.bind(str(tmp_path / "web"))
-    by_path.listen()
-    with serving(app, by_path), socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(15)
-        client.connect(str(tmp_path / "web"))
-        client.sendall(b"GET /stream HTTP/1.1\r\n\r\n")
-        eventually(lambda: app.viewers)
-        app.viewers[0].close()
+    places = [*(socket.create_server(("127.0.0.1", 0)) for _ in range(2)), by_path]
+    with serving(app, *places):
+        for count, place in enumerate(places, 1):
+            client = socket.socket(place.family)
+            client.settimeout(15)
+            client.connect(place.getsockname())
+            client.sendall(b"GET /word HTTP/1.1\r\n\r\nGET /stream HTTP/1.1\r\n\r\n")
+            eventually(lambda count=count: len(app.viewers) == count)  # type: ignore[misc]
+            assert app.environ["REMOTE_ADDR"] == ("unix" if place is by_path else "127.0.0.1")
+            finish(app.viewers[-1])
+            came = read_to_the_end(client)
+            assert came.count(b"HTTP/1.1 200 OK") == 2
+            assert came.endswith(b"--frame\r\n")
 
 
 @pytest.mark.parametrize(

@@ -363,7 +363,7 @@ def test_the_board_says_at_once_that_the_picture_is_live_or_is_not(rig: Rig) -> 
     rig.wait(0.1)
     assert live() is False
     rig.publish()
-    rig.wait(0.25)
+    rig.wait(0.55)
     assert live() is True
 
 

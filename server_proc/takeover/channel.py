@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 
 from server_proc.live.admission import bucket_of
 from server_proc.takeover.task import Task
@@ -24,6 +24,28 @@ class Parser(HTTPRequestParser):
     """A request as it arrives."""
 
     path = ""  # Waitress logs it of requests too broken to have one
+
+    def received(self, data: bytes) -> int:
+        """Take what arrived; return how many bytes of it belong to this request."""
+        consumed: int = super().received(data)
+        if self.completed:  # Waitress would answer 100, and take the request up again
+            self.expect_continue = False
+        return consumed
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Refuse what another reader could think ends elsewhere (RFC 9112, section 6.1).
+
+        Raises:
+            ParsingError: it is answered with 400, and the connection ends.
+        """
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # half an IPv6 address, a length of thousands of digits
+            raise ParsingError("Malformed request") from error
+        if "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError("Transfer-Encoding in a request that is not HTTP/1.1")
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            raise ParsingError("both Transfer-Encoding and Content-Length")
 
 
 class Channel(HTTPChannel):
@@ -49,8 +71,8 @@ class Channel(HTTPChannel):
 
     def is_overdue(self, now_s: float) -> bool:
         """Tell whether it has to be closed: its request took too long, or it asks for nothing more."""
-        if self._deadline_s is not None and now_s > self._deadline_s:
-            return True
+        if self._deadline_s is not None:
+            return now_s > self._deadline_s
         return not self.requests and now_s - self.active_s > IDLE_S
 
     def received(self, data: bytes) -> bool:
@@ -59,7 +81,7 @@ class Channel(HTTPChannel):
         went_on: bool = super().received(data)
         if self.request is None:
             self._deadline_s = None
-        elif self.request is not before:
+        elif self.request is not before and not (before and before.empty):
             self._deadline_s = time.monotonic() + REQUEST_TIMEOUT_S
         return went_on
 

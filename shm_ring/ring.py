@@ -19,6 +19,11 @@ _log = logging.getLogger(__name__)
 _HALF_OF_ALL_EPOCHS = 1 << 31
 
 
+_SHARED_NOW = fcntl.LOCK_SH | fcntl.LOCK_NB
+_HELD = (BlockingIOError, PermissionError)
+"""EAGAIN or EACCES, as the kernel likes, where another process holds a lock: fcntl(2)."""
+
+
 class Published(NamedTuple):
     """What one publish put into the ring, copied out of it."""
 
@@ -145,6 +150,7 @@ class RingReader:
     def __init__(self, segment: Segment) -> None:
         self._segment = segment
         geometry = segment.geometry
+        self._slot_bytes = geometry.slot_bytes
         self._slots_at = tuple(geometry.slot_at(slot) for slot in range(geometry.slot_count))
         self._stride = geometry.slot_stride
         self._hints = segment.hints
@@ -185,25 +191,39 @@ class RingReader:
         return None
 
     def _copy(self, slot: int, after: int) -> Published | None:
-        """Return what a slot holds if it is whole and new."""
-        at, stride, descriptor = self._slots_at[slot], self._stride, self._segment.descriptor
-        if not _try_lock(descriptor, fcntl.LOCK_SH, at, stride):
+        """Return what a slot holds if it is whole and new.
+
+        Written flat: it runs once a frame, with cold caches, where each function called costs microseconds.
+        """
+        at, descriptor, memory = self._slots_at[slot], self._segment.descriptor, self._segment.map
+        try:
+            fcntl.lockf(descriptor, _SHARED_NOW, self._stride, at)
+        except _HELD:
             return None
         try:
-            header = _sealed_header(self._segment, slot, at)
-            if header is None or (header.sequence <= after and not self._is_of_later_writer(header.epoch)):
+            found = memory[at : at + layout.PAYLOAD_AT]
+            seal, epoch, sequence, length, facts = layout.SLOT.unpack(found)
+            if not seal:
                 return None
-            payload_at = at + layout.PAYLOAD_AT
-            payload = self._segment.map[payload_at : payload_at + header.length]
-        except DamagedSlotError as error:
-            if slot not in self._told_damaged:
-                self._told_damaged.add(slot)
-                _log.warning("%s; it is passed over until it is written anew (told once)", error)
-            return None
+            if seal != layout.seal_word(found[layout.SEAL.size :]) or length > self._slot_bytes:
+                self._tell_damaged(slot)
+                return None
+            if sequence <= after and not self._is_of_later_writer(epoch):
+                return None
+            payload = memory[at + layout.PAYLOAD_AT : at + layout.PAYLOAD_AT + length]
         finally:
-            fcntl.lockf(descriptor, fcntl.LOCK_UN, stride, at)
-        self._epoch = header.epoch
-        return Published(header.sequence, header.epoch, header.facts, payload)
+            fcntl.lockf(descriptor, fcntl.LOCK_UN, self._stride, at)
+        self._epoch = epoch
+        return Published(sequence, epoch, facts, payload)
+
+    def _tell_damaged(self, slot: int) -> None:
+        if slot in self._told_damaged:
+            return
+        self._told_damaged.add(slot)
+        try:
+            _sealed_header(self._segment, slot, self._slots_at[slot])
+        except DamagedSlotError as error:
+            _log.warning("%s; it is skipped until it is written again (logged once)", error)
 
     def _is_of_later_writer(self, epoch: int) -> bool:
         if self._epoch is None:
@@ -234,6 +254,6 @@ def _try_lock(descriptor: int, kind: int, start: int, length: int) -> bool:
     """Lock bytes of the segment, or return False where another process holds them. Never waits."""
     try:
         fcntl.lockf(descriptor, kind | fcntl.LOCK_NB, length, start)
-    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as the kernel likes: fcntl(2)
+    except _HELD:
         return False
     return True

@@ -35,8 +35,8 @@ from shm_ring.status import ServerStatus, SupervisorStatus
 _LOOK_S, _LOOK_SLACK_S = 0.2, 0.05
 """How often boards are read and the ring is looked at unasked. If a frame arrives within the slack, the look
 rides on that wake-up."""
-_IDLE_LOOK_S = 0.5
-"""The same while nobody watches: then it is nearly all that the server does."""
+_CALM_LOOK_S = 0.5
+"""The same while frames flow, or nobody watches: then it is nearly all that the server does."""
 _SWEEP_S = 1.0
 """How often all guests are looked at while frames flow; while none do, it is at each look."""
 _ATTENTIVE_S = 2.0
@@ -251,15 +251,15 @@ class FanOut:
             self._epoll.modify(feed.doorbell.fileno(), 0)
         offered = self._totals.frames + feed.placeholders.number
         self._heartbeat.write(feed, offered=offered, viewers=self._totals.watching, now_s=now_s)
-        self._look_due_s = now_s + self._look_again_s(feed, now_s)
+        self._look_due_s = now_s + self._look_again_s(feed, flows=flows, now_s=now_s)
 
     @staticmethod
-    def _look_again_s(feed: Feed, now_s: float) -> float:
+    def _look_again_s(feed: Feed, *, flows: bool, now_s: float) -> float:
         """Return in how many seconds to look again: also when the newest frame grows stale."""
         if not feed.attentive:
-            return min(_IDLE_LOOK_S, feed.stale_after_s / 2)  # the newest frame is never older than it seems
-        stale_in_s = feed.stale_in_s(now_s)
-        return min(stale_in_s, _LOOK_S) if stale_in_s > 0 else _LOOK_S
+            return min(_CALM_LOOK_S, feed.stale_after_s / 2)  # the newest frame is never older than it seems
+        stale_in_s, usual_s = feed.stale_in_s(now_s), _CALM_LOOK_S if flows else _LOOK_S
+        return min(stale_in_s, usual_s) if stale_in_s > 0 else usual_s
 
     def _sweep(self, feed: Feed, now_s: float) -> None:
         """Look at all guests: some may be due the last frame, or again, or have to go."""

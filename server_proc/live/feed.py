@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from server_proc.live.freshness import repeat_after_s, stale_after_s
 from server_proc.live.guest import Guest
 from server_proc.live.offer import Offer
-from server_proc.live.outlook import Outlook
+from server_proc.live.outlook import Outlook, is_live
 from server_proc.live.placeholders import Placeholders
 from shm_ring.board import BoardReader, Reading
 from shm_ring.doorbell import Doorbell
@@ -102,7 +102,8 @@ class Feed:
         if not self._judge(now_s):
             return False  # this server process is new, and the camera is away
         self.flowed_s = now_s
-        self.repeat_due_s = now_s + repeat_after_s(self.period_s)
+        if self.guests:
+            self.repeat_due_s = now_s + repeat_after_s(self.period_s)
         return True
 
     def look(self, supervisor: Reading[SupervisorStatus] | None, now_s: float) -> None:
@@ -120,10 +121,11 @@ class Feed:
 
     def stale_in_s(self, now_s: float) -> float:
         """Return in how many seconds the newest frame grows stale; not above 0 where it has."""
-        return self.stale_after_s - self.outlook.without_live_s(round(now_s * 1e9))
+        age_s = self.newest.age_s(now_s) if self.newest else now_s - self._began_ns / 1e9
+        return self.stale_after_s - age_s
 
     def _judge(self, now_s: float) -> bool:
-        self.live = self.outlook.is_live(round(now_s * 1e9))
-        if self.live:
+        self.live = is_live(self.newest.age_s(now_s) if self.newest else None, self.stale_after_s)
+        if self.live and self.placeholders.current is not None:
             self.placeholders.end()
         return self.live

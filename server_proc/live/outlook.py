@@ -13,6 +13,11 @@ from shm_ring.frame import Frame
 from shm_ring.status import CaptureStatus, SupervisorStatus
 
 
+def is_live(age_s: float | None, stale_after_s: float) -> bool:
+    """Tell whether a newest frame of this age is a live picture."""
+    return age_s is not None and age_s < stale_after_s
+
+
 @dataclass(frozen=True, slots=True)
 class Placeholder:
     """A placeholder that was drawn, ready to be sent as a picture."""
@@ -48,8 +53,7 @@ class Outlook:
 
     def is_live(self, now_ns: int) -> bool:
         """Tell whether there is a live picture."""
-        age_s = self.age_s(now_ns)
-        return age_s is not None and age_s < self.stale_after_s
+        return is_live(self.age_s(now_ns), self.stale_after_s)
 
     def without_live_s(self, now_ns: int) -> float:
         """Return for how many seconds there has been no new frame."""

@@ -109,7 +109,7 @@ def test_fuzzed_slot_headers_are_passed_over_with_a_reason(
     assert 0 < passed_over < FUZZED
     assert misleading > 0, "without a seal these would have been taken for frames"
     assert "is damaged: expected up to 1000 bytes under the seal" in caplog.text
-    assert "it is passed over until it is written anew (told once)" in caplog.text
+    assert "it is skipped until it is written again (logged once)" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -353,7 +353,7 @@ def test_a_viewer_on_a_unix_socket_gets_frames_and_is_never_called_silent() -> N
         assert read_exactly(client, len(OPENING)) == OPENING
         while connection.begin(bytes(1 << 20), 0.0) is Outcome.SENT:
             pass
-        assert not connection.standing(100.0).silent
+        assert not connection.is_silent(0.0)
         assert connection.go_on(0.0) is Outcome.BUSY
         client.close()
         assert connection.go_on(0.0) is Outcome.GONE

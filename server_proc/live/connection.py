@@ -12,7 +12,7 @@ import struct
 from enum import Enum
 
 from server_proc.live.admission import Seat
-from server_proc.live.patience import SILENT_S, Standing
+from server_proc.live.patience import LEAST_S, SILENT_S, Standing, gave_up
 
 _NOT_SENT_LOW_BYTES = 4096
 """TCP_NOTSENT_LOWAT (tcp(7)): the kernel takes a new frame only when the last is nearly out. Without
@@ -127,15 +127,19 @@ class Connection:
         self.blocked = False
         return SENT
 
-    def standing(self, now_s: float) -> Standing:
-        """Return how it stands, to see whether it is let go."""
-        return Standing(
-            quiet_s=now_s - self.sent_s,
+    def gave_up(self, now_s: float, period_s: float) -> str:
+        """Return why it has to end, nothing while it may stay; `period_s` is the camera's."""
+        quiet_s = now_s - self.sent_s
+        if quiet_s < LEAST_S:
+            return ""
+        standing = Standing(
+            quiet_s=quiet_s,
             blocked=self.blocked,
             silent=self.blocked and self.is_silent(SILENT_S),
             half_closed=self.half_closed,
             taken_bytes=self.taken_bytes,
         )
+        return gave_up(standing, period_s)
 
     def is_silent(self, for_s: float) -> bool:
         """Tell whether bytes are on the way and none was acknowledged for so long.

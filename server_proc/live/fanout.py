@@ -229,6 +229,7 @@ class FanOut:
             return
         feed.guests[guest.fileno()] = guest
         self._feed_of_guest[guest.fileno()] = feed
+        feed.expect_repeat(now_s)
 
     def _disconnect(self, feed: Feed, guest: Guest, why: str, now_s: float) -> None:
         self._epoll.unregister(guest.fileno())
@@ -268,7 +269,7 @@ class FanOut:
         for guest in list(feed.guests.values()):
             if guest.on_look(now_s) is GONE:
                 self._disconnect(feed, guest, LEFT, now_s)
-            elif why := guest.seat.condemned or guest.gave_up(now_s):
+            elif why := guest.seat.condemned or guest.gave_up(now_s, feed.period_s):
                 self._disconnect(feed, guest, why, now_s)
 
     def _end_all(self) -> None:

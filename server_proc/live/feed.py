@@ -103,8 +103,12 @@ class Feed:
             return False  # this server process is new, and the camera is away
         self.flowed_s = now_s
         if self.guests:
-            self.repeat_due_s = now_s + repeat_after_s(self.period_s)
+            self.expect_repeat(now_s)
         return True
+
+    def expect_repeat(self, now_s: float) -> None:
+        """Note that guests are sent the newest frame now, and may be due it again if no other comes."""
+        self.repeat_due_s = now_s + repeat_after_s(self.period_s)
 
     def look(self, supervisor: Reading[SupervisorStatus] | None, now_s: float) -> None:
         """Read the camera's board, and see whether there is still a live picture."""

@@ -36,8 +36,8 @@ class Guest(Protocol):
     def on_look(self, now_s: float) -> Outcome:
         """Send what is due without a new frame. Called several times a second."""
 
-    def gave_up(self, now_s: float) -> str:
-        """Return why its connection has to end, nothing while it may stay."""
+    def gave_up(self, now_s: float, period_s: float) -> str:
+        """Return why its connection has to end, nothing while it may stay; `period_s` is the camera's."""
 
     def end(self, why: str, now_s: float) -> None:
         """End the connection and leave the seat; `why` is for the log, and for clients that can be told."""

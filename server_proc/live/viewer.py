@@ -19,7 +19,6 @@ from server_proc.live.freshness import Freshness, due
 from server_proc.live.head import Head
 from server_proc.live.multipart import ADVANCED_DELIMITER, DELIMITER
 from server_proc.live.offer import Offer, PartForm
-from server_proc.live.patience import LEAST_S, gave_up
 from server_proc.live.totals import Totals
 from server_proc.live.wishes import Wishes
 
@@ -177,12 +176,6 @@ class Viewer(Connection):
             self._placeholder = self._feed.placeholders.number
             self.freshness = Freshness.PLACEHOLDER
         return outcome
-
-    def gave_up(self, now_s: float) -> str:
-        """Return why it has to go, nothing while it may stay."""
-        if now_s - self.sent_s < LEAST_S:
-            return ""
-        return gave_up(self.standing(now_s), self._feed.period_s)
 
     def end(self, why: str, now_s: float) -> None:
         """End the stream after what was sent of it, and log how it was."""

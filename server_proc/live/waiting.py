@@ -13,7 +13,6 @@ from server_proc.live.feed import Feed
 from server_proc.live.head import Answer, Head
 from server_proc.live.offer import Offer
 from server_proc.live.outlook import Outlook
-from server_proc.live.patience import LEAST_S, gave_up
 
 Ask = Callable[[Outlook, int, bool], Answer | None]
 """Given an outlook, the time in ns of CLOCK_MONOTONIC, and whether it may wait on: the answer, or None to
@@ -71,12 +70,6 @@ class Waiting(Connection):
                 self._answer = b""
         is_out = outcome is SENT and self._ask is None and self._rest is None
         return GONE if is_out else outcome
-
-    def gave_up(self, now_s: float) -> str:
-        """Return why it has to go, nothing while it may stay."""
-        if now_s - self.sent_s < LEAST_S:
-            return ""
-        return gave_up(self.standing(now_s), self._feed.period_s)
 
     def end(self, why: str, now_s: float) -> None:
         """End the connection; a client that still waits is told why."""

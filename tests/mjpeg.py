@@ -45,9 +45,9 @@ class StreamViewer:
     _waiting: bytearray = field(default_factory=bytearray)
 
     @property
-    def unfinished(self) -> bool:
-        """Whether a part was begun and did not come to its end."""
-        return bool(self._waiting)
+    def unfinished(self) -> int:
+        """How many bytes there are of a part that has not come to its end."""
+        return len(self._waiting)
 
     @property
     def frames(self) -> list[Seen]:

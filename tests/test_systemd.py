@@ -16,40 +16,9 @@ import pytest
 
 from supervisor_proc.systemd import Notifier
 from tests.conditions import eventually
+from tests.fake_systemd import WATCHDOG_S, Systemd, under
 from tests.mjpeg import Audience
 from tests.running import Ringcast, free_port
-
-WATCHDOG_S = 4.0
-
-
-class Systemd:
-    """Listens as systemd does."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.lines: list[str] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._socket.bind(address.replace("@", "\0", 1))
-
-    def told(self) -> list[str]:
-        """Return all lines so far."""
-        while True:
-            try:
-                self.lines += self._socket.recv(4096).decode().splitlines()
-            except BlockingIOError:
-                return self.lines
-
-    def last_status(self) -> str:
-        """Return the last sentence."""
-        sentences = [line.removeprefix("STATUS=") for line in self.told() if line.startswith("STATUS=")]
-        return sentences[-1] if sentences else ""
-
-    def fed(self) -> int:
-        """Return how often it was told that all is well."""
-        return self.told().count("WATCHDOG=1")
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 @pytest.fixture(params=["file", "abstract"])
@@ -84,18 +53,11 @@ def test_nobody_who_does_not_listen_is_waited_for(tmp_path: Path) -> None:
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).status("well")
 
 
-def _under(systemd: Systemd, *arguments: str) -> Ringcast:
-    told = ("env", f"NOTIFY_SOCKET={systemd.address}", f"WATCHDOG_USEC={WATCHDOG_S * 1e6:.0f}")
-    return Ringcast(*arguments, command=(*told, sys.executable, "supervisor.py"))
-
-
 @pytest.mark.process
 @pytest.mark.parametrize("systemd", ["file"], indirect=True)
 def test_it_is_ready_without_a_camera_and_says_why_nothing_is_seen(systemd: Systemd) -> None:
     """A camera that is unplugged must not keep the unit, and what waits for it, from starting."""
-    with _under(
-        systemd, "--camera=tests.silent_camera:SilentCamera", "--first-frame-timeout-s=60"
-    ) as service:
+    with under(systemd, "--camera=tests.silent_camera:SilentCamera", "--first-frame-timeout-s=60") as service:
         eventually(lambda: "READY=1" in systemd.told())
         eventually(lambda: systemd.last_status() == "no live picture: camera is starting, nobody watches")
         assert service.status()["ready"] is False
@@ -107,7 +69,7 @@ def test_it_is_ready_without_a_camera_and_says_why_nothing_is_seen(systemd: Syst
 @pytest.mark.process
 @pytest.mark.parametrize("systemd", ["file"], indirect=True)
 def test_the_watchdog_is_fed_while_viewers_are_shown_something(systemd: Systemd) -> None:
-    with _under(systemd, "--camera=pattern", "--server-timeout-s=60") as service:
+    with under(systemd, "--camera=pattern", "--server-timeout-s=60") as service:
         before = service.ready()
         with Audience(service.port, 2):
             eventually(lambda: systemd.last_status() == "live picture, 20 frames a second, 2 viewers")

@@ -6,8 +6,10 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import select
 import signal
 import socket
+import statistics
 import time
 from collections.abc import Iterator
 
@@ -34,6 +36,8 @@ PART = re.compile(
     rb"Content-Type: image/jpeg\r\nContent-Length: (\d+)\r\nX-Timestamp: (\d+\.\d{6})\r\n\r\n", re.DOTALL
 )
 DELIMITER = b"--frame\r\n"
+LEAST_PATIENCE_S = 3.0
+"""After so long without a byte motion gives up, and nobody sooner."""
 
 
 @pytest.fixture(scope="module")
@@ -145,10 +149,10 @@ def test_chromium_is_sent_the_next_head_with_each_frame(service: Ringcast) -> No
 
 
 def test_a_thinned_stream_has_the_rate_that_was_asked_for(service: Ringcast) -> None:
-    with ask(service.port, "GET /stream?fps=5 HTTP/1.1\nHost: x\n\n") as client:
-        began_s = time.monotonic()
-        came = read_until(client, lambda came: time.monotonic() > began_s + 3)
-    assert 13 <= len(parts_of(came.partition(b"\r\n\r\n")[2])) <= 18
+    """By the times at which its frames were captured, and not by when a busy machine got round to them."""
+    _, parts = stream_of(service.port, "GET /stream?fps=5 HTTP/1.1\nHost: x\n\n", 15)
+    gaps_s = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(parts)]
+    assert 0.175 < statistics.median(gaps_s) < 0.225, "every fourth of 20 frames a second"
 
 
 def test_the_end_of_a_stream_is_a_fin_after_a_whole_part() -> None:
@@ -173,13 +177,13 @@ def test_without_a_camera_the_head_comes_at_once_and_a_part_every_second() -> No
         asked_s = time.monotonic()
         with ask(service.port, "GET /stream HTTP/1.1\nHost: x\n\n") as client:
             came = read_until(client, lambda came: DELIMITER in came)
-            assert time.monotonic() - asked_s < 0.5, "the head comes at once"
-            times_s = []
-            for _ in range(3):
+            times_s = [asked_s, time.monotonic()]
+            for _ in range(5):
                 came += read_until(client, lambda more: DELIMITER in more)
                 times_s.append(time.monotonic())
-    assert times_s[0] - asked_s < 2.5
-    assert max(later - earlier for earlier, later in itertools.pairwise(times_s)) < 1.5
+    gaps_s = [later - earlier for earlier, later in itertools.pairwise(times_s)]
+    assert statistics.median(gaps_s[2:]) < 1.5, "every second"
+    assert max(gaps_s) < LEAST_PATIENCE_S
     shown = parts_of(came.partition(b"\r\n\r\n")[2])
     assert len({stamp for stamp, _ in shown}) == 1, "the time of the service's start"
     for _, jpeg in shown:
@@ -188,7 +192,7 @@ def test_without_a_camera_the_head_comes_at_once_and_a_part_every_second() -> No
 
 
 def test_fifty_who_wait_for_a_frame_hold_no_thread() -> None:
-    """Four would hold all threads of Waitress, and the house would be shut."""
+    """Waitress has one thread for requests: one who waits in it would shut the house."""
     with Ringcast("--camera=pattern", "--stall-timeout-s=30") as service:
         service.ready()
         os.kill(service.capture_pid(), signal.SIGSTOP)
@@ -197,9 +201,8 @@ def test_fifty_who_wait_for_a_frame_hold_no_thread() -> None:
         ]
         request = f"GET /snapshot?after={newest} HTTP/1.1\nHost: x\n\n"
         waiting = [ask(service.port, request) for _ in range(50)]
-        asked_s = time.monotonic()
         assert [service.get("/livez")[0] for _ in range(10)] == [200] * 10
-        assert time.monotonic() - asked_s < 2
+        assert select.select(waiting, [], [], 0)[0] == [], "all fifty still wait"
         os.kill(service.capture_pid(), signal.SIGCONT)
         answers = [read_until(client, lambda _: False) for client in waiting]
     assert {answer.split(b"\r\n")[0] for answer in answers} == {b"HTTP/1.1 200 OK"}

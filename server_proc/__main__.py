@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 _SWITCH_INTERVAL_S = 1e-5
 """Every send gives the interpreter lock away, and by default a thread that computes keeps it for 5 ms.
 See docs/decisions/0005-one-server-thread-for-all-viewers.md."""
-STOP_S = 1.0
+STOP_S = 0.7
 """How long a stop waits for the fan-out, after Waitress has ended; the supervisor gives all of it 2 s."""
 _OTHER_DESCRIPTORS = 256 + 64
 """Waitress's connections, and the process's own."""

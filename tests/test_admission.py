@@ -127,6 +127,15 @@ def test_requests_with_one_key_do_not_get_in_without_end() -> None:
     assert found.count(Refusal.HOUSE_FULL) == 1000 - 65, "65: the last, and those that are still to be ended"
 
 
+def test_many_who_are_still_to_be_ended_do_not_take_the_free_places() -> None:
+    """One client that replaces itself again and again kept everybody out."""
+    admission = places(most=2)
+    for _ in range(1000):
+        admission.enter(Kind.WAITING, PHONE, "x")
+    seat(admission, OTHER)
+    assert admission.enter(Kind.VIEWER, OTHER) is Refusal.HOUSE_FULL, "that was the last"
+
+
 def test_a_key_does_not_lift_the_limit_of_another_address() -> None:
     admission = places(most_per_address=1)
     seat(admission)

@@ -78,6 +78,19 @@ def test_one_port_serves_both_families_and_a_viewer_has_the_address_that_it_is_k
         assert "viewer #1 (127.0.0.1) connected" in service.log
 
 
+def test_the_status_names_viewers_of_both_families_as_people_do() -> None:
+    """For the kernel an IPv4 client of such a socket is ::ffff:127.0.0.1."""
+    with Ringcast("--camera=pattern", "--listen=:0") as service:
+        both = [at("127.0.0.1", service.port), at("::1", service.port)]
+        for connection in both:
+            connection.request("GET", "/stream")
+        kept = [connection.getresponse() for connection in both]  # they own the sockets
+        assert [answer.status for answer in kept] == [200, 200]
+        eventually(lambda: len(service.status()["viewers"]["list"]) == 2, what="both of them")
+        listed = service.status()["viewers"]["list"]
+        assert {viewer["address"] for viewer in listed} == {"127.0.0.1", "::1"}
+
+
 def test_it_is_watched_over_a_unix_socket_until_it_stops(tmp_path: Path) -> None:
     file = tmp_path / "http.sock"
     with Ringcast("--camera=pattern", f"--listen=unix:{file}") as service:
@@ -162,6 +175,32 @@ def test_an_address_that_comes_up_later_is_served_then(address: str, host: str) 
             assert not answers(within, f"http://{host}:5000/livez")
             subprocess.run([*within, "ip", "addr", "add", address, "dev", "lo"], check=True)
             eventually(lambda: answers(within, f"http://{host}:5000/livez"), what="an answer")
+
+
+_WATCH_FROM = """
+import socket, sys
+server, *addresses = sys.argv[1:]
+kept = []
+for address in addresses:
+    client = socket.create_connection((server, 5000), 10, source_address=(address, 0))
+    client.sendall(b"GET /stream HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    kept.append(client)
+    print(client.recv(4096).split()[1].decode())
+"""
+
+
+def test_all_addresses_of_one_64_are_one_client() -> None:
+    """Each host has a /64, and takes another address of it when it likes (RFC 8981)."""
+    server, of_one, of_another = "fd77:2::1", [f"fd77:2:0:1::{n:x}" for n in range(1, 18)], "fd77:2:0:2::1"
+    with own_network() as within:
+        for address in (server, *of_one, of_another):
+            subprocess.run([*within, "ip", "addr", "add", f"{address}/128", "dev", "lo"], check=True)
+        command = (*within, sys.executable, "supervisor.py")
+        with Ringcast("--camera=pattern", f"--listen=[{server}]:5000", command=command) as service:
+            eventually(lambda: "capture is ready" in service.log, 20)
+            watch = [*within, sys.executable, "-c", _WATCH_FROM, server, *of_one, of_another]
+            codes = subprocess.run(watch, capture_output=True, text=True, check=True).stdout.split()
+        assert codes == [*["200"] * 16, "503", "200"]
 
 
 @pytest.fixture(scope="module")

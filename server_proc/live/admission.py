@@ -20,7 +20,7 @@ from typing import Protocol
 QUIET_S = 5.0
 """A viewer that accepted no byte for longer gives its place to a newcomer from its own address."""
 _MOST_LEAVING = 64
-"""Condemned connections that have not ended yet, before a newcomer has to wait for them."""
+"""Condemned connections that have not ended yet, before nobody else has to go for a newcomer."""
 
 REPLACED = "replaced by a newer connection with its key"
 MADE_ROOM = "read nothing and made room for another from its address"
@@ -106,7 +106,8 @@ class Admission:
                 if quietest is None:
                     return self._refuse(Refusal.ADDRESS_FULL)
                 leaving[quietest] = MADE_ROOM
-            if len(self._leaving) >= _MOST_LEAVING or (not leaving and len(self._seats) >= self._most):
+            most, taken = (_MOST_LEAVING, self._leaving) if leaving else (self._most, self._seats)
+            if len(taken) >= most:
                 return self._refuse(Refusal.HOUSE_FULL)
             for seat, why in leaving.items():
                 self._condemn(seat, why)

@@ -38,8 +38,8 @@ _SWITCH_INTERVAL_S = 1e-5
 See docs/decisions/0005-one-server-thread-for-all-viewers.md."""
 STOP_S = 0.7
 """How long a stop waits for the fan-out, after Waitress has ended; the supervisor gives all of it 2 s."""
-_OTHER_DESCRIPTORS = 256 + 64
-"""Waitress's connections, and the process's own."""
+_OTHER_DESCRIPTORS = 256 + 64 + 64
+"""Waitress's connections, those that are being disconnected, and the process's own."""
 
 
 def main() -> int:

@@ -134,8 +134,8 @@ class CaptureOptions:
     identical_after_s: float | None = option(
         "auto",
         expects="seconds from 1 to 3600, auto or never",
-        help="seconds, 1 to 3600, of pictures with the same bytes after which the camera is restarted, once; "
-        "auto: 10, or 8 frame periods if that is more; never: they are only counted",
+        help="restart the camera, once, after identical pictures for this many seconds, 1 to 3600; "
+        "auto: 10, or 8 frame periods if that is more; never: only report them in /status",
         parse=_seconds_or_never,
     )
 

@@ -30,7 +30,7 @@ class Drill:
             _log.warning("drill: the main loop stands still, and frames keep flowing")
             _stand_still()
         elif fault == SERVER_WORKER:
-            _log.warning("drill: the thread that answers stands still from the next request on")
+            _log.warning("drill: the thread that answers requests hangs on the next one")
             self._worker_stands_still = True
 
     def around(self, application: WSGIApplication) -> WSGIApplication:

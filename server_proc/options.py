@@ -57,15 +57,15 @@ class ServerOptions:
     allow_host: tuple[str, ...] = option(
         "none",
         expects="a host name without a port, such as cam.example.org",
-        help="name by which browsers may ask for this service, beside addresses and local names; repeatable",
+        help="host name that browsers may use, besides IP addresses and local names; repeatable",
         parse=_host,
         repeatable=True,
     )
     trusted_proxy: tuple[TrustedProxy, ...] = option(
         "none",
         expects="an address, a network such as 10.0.0.0/8, or unix",
-        help="proxy whose X-Forwarded-For and X-Forwarded-Host count: an address, a network, or unix for "
-        "those who come by a Unix socket; repeatable",
+        help="proxy whose X-Forwarded-For and X-Forwarded-Host are trusted: an address, a network, or unix "
+        "for clients of a Unix socket; repeatable",
         parse=_proxy,
         repeatable=True,
     )

@@ -63,11 +63,6 @@ class BoardReader(Generic[Row]):
         self._reading: Reading[Row] | None = None
         self._told = False
 
-    @property
-    def writes(self) -> int:
-        """A counter that moves whenever the board was written: its process's heartbeat."""
-        return self._ring.publishes
-
     def read(self) -> Reading[Row] | None:
         """Return the last row that was seen on the board, None where nothing was ever written."""
         writes = self._ring.publishes

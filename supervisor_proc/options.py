@@ -75,8 +75,8 @@ class SupervisorOptions:
     listen: tuple[Address, ...] = option(
         "127.0.0.1:5000",
         expects="HOST:PORT such as 127.0.0.1:5000 or [::1]:5000, or :PORT, or unix:/PATH",
-        help="HOST:PORT to listen on, or unix:/PATH for a proxy in the service's group; may come several "
-        "times; :5000 lets anyone on the network watch, over IPv4 and IPv6, 0.0.0.0:5000 over IPv4 alone",
+        help="HOST:PORT to listen on, or unix:/PATH for a proxy in the service's group; repeatable; "
+        ":5000 lets anyone on the network watch over IPv4 and IPv6, 0.0.0.0:5000 over IPv4 only",
         parse=_address,
         repeatable=True,
     )

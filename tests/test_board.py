@@ -47,14 +47,6 @@ def test_the_last_status_is_read_with_its_age(
     assert reader.read() == reading, "what was read stays, until something newer is there"
 
 
-def test_every_write_is_a_heartbeat(board: Board) -> None:
-    writer, reader, _ = board
-    before = reader.writes
-    writer.write(server_status())
-    writer.write(server_status())
-    assert reader.writes == before + 2
-
-
 def test_a_status_that_fits_no_slot_is_an_error(
     board: Board,
 ) -> None:

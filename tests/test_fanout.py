@@ -525,7 +525,7 @@ def test_who_waits_and_is_replaced_is_told_so(rig: Rig) -> None:
     second = rig.wait_for_a_frame(after=1, key="car")
     came = received(first)
     assert came.startswith(b"unsentHTTP/1.1 503 Service Unavailable\r\n")
-    assert came.endswith(b"This request was replaced by a newer connection with its key.\n<end>")
+    assert came.endswith(b"No answer: replaced by a newer connection with its key.\n<end>")
     rig.publish()
     assert received(second).endswith(b"a frame<end>")
     assert not viewer.read().ended
@@ -576,6 +576,48 @@ def test_no_newcomer_gets_the_events_of_a_connection_that_ended(rig: Rig) -> Non
         assert viewers[1].read().frames
         viewers[1].leave()
         rig.until(lambda: rig.facts() == [])
+
+
+def test_a_fan_out_without_guests_never_spins(rig: Rig) -> None:
+    """A repeat that was due to somebody who has left kept it awake, a thousand turns a second."""
+    rig.publish()
+    viewer = rig.watch()
+    viewer.leave()
+    rig.until(lambda: rig.facts() == [])
+    for _ in range(20):
+        rig.wait(0.05)
+        rig.publish()
+        now_s = rig.clock.now_ns / 1e9
+        assert min(rig.fan_out._look_due_s, rig.fan_out._feed.repeat_due_s) > now_s
+
+
+def test_a_live_camera_is_not_called_dead_while_nobody_watches(rig: Rig) -> None:
+    rig.fan_out._feed._asked_stale_after_s = 0.25
+    rig.capture.write(capture_status(period_s=0.1))
+    rig.publish()
+    rig.wait(3.0)
+    for number in range(40):
+        rig.wait(0.05)
+        if number % 2:
+            rig.publish()
+        if number > 10:
+            assert rig.fan_out.outlook().is_live(rig.clock.now_ns)
+
+
+def test_the_first_viewer_after_a_while_is_shown_what_is_so_now(rig: Rig) -> None:
+    """Neither a frame that grew stale unnoticed, nor a placeholder of the outage's first seconds."""
+    rig.publish()
+    first = rig.watch()
+    rig.wait(2.0)
+    rig.until(lambda: "placeholder" in first.freshness)
+    first.leave()
+    rig.wait(60.0)
+    drawn = rig.fan_out._feed.placeholders.number
+    late = rig.watch()
+    rig.wait(0.3)
+    rig.until(lambda: late.freshness)
+    assert late.freshness[0] == "placeholder"
+    assert rig.fan_out._feed.placeholders.number == drawn + 1
 
 
 class Running:
@@ -630,5 +672,5 @@ def test_a_stop_ends_streams_after_a_whole_part_whoever_else_does_not_read(runni
     assert viewer.fault is None
     assert not viewer.unfinished
     assert received(waiting).endswith(b"a frame<end>")
-    eventually(lambda: b"ended because the server is stopping.\n<end>" in received(waits_on))
+    eventually(lambda: b"the server is stopping.\n<end>" in received(waits_on))
     eventually(lambda: all(one.read().ended for one in stalled))

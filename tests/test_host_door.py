@@ -118,8 +118,10 @@ def test_a_name_is_logged_cut_short(client: Client, caplog: pytest.LogCaptureFix
     ("trusted", "forwarded", "host", "status"),
     [
         (("10.0.0.1",), "evil.example", "127.0.0.1", 421),
-        (("10.0.0.1",), "cam.example.org", "upstream.example", 200),
-        (("10.0.0.1",), "evil.example, 127.0.0.1", "127.0.0.1", 400),
+        (("10.0.0.1",), "cam.example.org", "127.0.0.1:5000", 200),
+        (("10.0.0.1",), "cam.example.org, 127.0.0.1", "127.0.0.1", 200),  # two proxies in a chain
+        (("10.0.0.1",), "evil.example, 127.0.0.1", "127.0.0.1", 421),
+        (("10.0.0.1",), "127.0.0.1", "evil.example", 421),  # the page's own word, which the proxy let through
         (("10.0.0.1",), None, "evil.example", 421),
         ((), "evil.example", "127.0.0.1", 200),
         ((), "127.0.0.1", "evil.example", 421),

@@ -39,6 +39,7 @@ class Refusal(Enum):
 
     HOUSE_FULL = "house full"
     ADDRESS_FULL = "address full"
+    STOPPING = "stopping"
 
 
 class Seated(Protocol):

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from server_proc.live.admission import Admission, Kind, Refusal, Seat
+from server_proc.live.admission import Admission, Kind, Refusal
 from server_proc.live.connection import BUSY, GONE
 from server_proc.live.feed import Feed, FeedRings
 from server_proc.live.guest import Guest
@@ -49,7 +49,7 @@ _RINGS = select.EPOLLIN | select.EPOLLET
 _ENDED = select.EPOLLERR | select.EPOLLHUP
 
 LEFT = "closed the connection"
-STOPPING = "ended because the server is stopping"
+STOPPING = "the server is stopping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class FanOut:
     def admit(self, wishes: Wishes) -> Ticket | Refusal:
         """Reserve a place for a viewer."""
         make = partial(Viewer, wishes=wishes, feed=self._feed, totals=self._totals)
-        return self._ticket(self._admission.enter(Kind.VIEWER, wishes.address, wishes.key), make)
+        return self._ticket(Kind.VIEWER, wishes, make)
 
     def admit_waiting(self, wishes: Wishes, ask: Ask, wait_s: float) -> Ticket | Refusal:
         """Reserve a place for a client that waits, for `wait_s` at most, until `ask` gives an answer.
@@ -142,7 +142,7 @@ class FanOut:
         `ask` is called by the fan-out's thread, so it must be quick.
         """
         make = partial(Waiting, feed=self._feed, ask=ask, wait_s=wait_s)
-        return self._ticket(self._admission.enter(Kind.WAITING, wishes.address, wishes.key), make)
+        return self._ticket(Kind.WAITING, wishes, make)
 
     def stop(self) -> None:
         """End all streams after a whole part, and then the thread. A signal handler may call it."""
@@ -176,7 +176,10 @@ class FanOut:
         if now_s >= min(self._look_due_s, self._feed.repeat_due_s):
             self._look(now_s)
 
-    def _ticket(self, seat: Seat | Refusal, make: Callable[..., Guest]) -> Ticket | Refusal:
+    def _ticket(self, kind: Kind, wishes: Wishes, make: Callable[..., Guest]) -> Ticket | Refusal:
+        if self._stopping:
+            return Refusal.STOPPING
+        seat = self._admission.enter(kind, wishes.address, wishes.key)
         if isinstance(seat, Refusal):
             return seat
         feed = self._feed
@@ -217,10 +220,13 @@ class FanOut:
             self._sweep(self._feed, now_s)
 
     def _welcome(self, feed: Feed, guest: Guest, now_s: float) -> None:
+        self._guests_s = now_s
         if not feed.attentive:
             self._epoll.modify(feed.doorbell.fileno(), _RINGS)
-            feed.attentive = True
             self._show_newest(feed, now_s)
+            feed.attentive = True
+            feed.placeholders.end()  # the last one tells of another time
+            self._look_due_s = now_s  # before the newcomer's first edge
         try:
             guest.welcome(now_s)
             self._epoll.register(guest.fileno(), _EDGES)  # writable from the start: that is the first edge
@@ -242,7 +248,7 @@ class FanOut:
         self._show_newest(feed, now_s)  # in case a writer died between its publish and its ringing
         feed.look(self._supervisor_board.read(), now_s)
         flows = now_s - feed.flowed_s < _LOOK_S
-        if not flows or now_s >= self._sweep_due_s:
+        if not flows or now_s >= min(self._sweep_due_s, feed.repeat_due_s):
             self._sweep_due_s = now_s + _SWEEP_S
             self._sweep(feed, now_s)
         if feed.guests:
@@ -258,7 +264,8 @@ class FanOut:
     def _look_again_s(feed: Feed, *, flows: bool, now_s: float) -> float:
         """Return in how many seconds to look again: also when the newest frame grows stale."""
         if not feed.attentive:
-            return min(_CALM_LOOK_S, feed.stale_after_s / 2)  # the newest frame is never older than it seems
+            # what is seen of a live camera is never as old as a stale frame, although it is not the newest
+            return min(_CALM_LOOK_S, (feed.stale_after_s - feed.period_s) / 2)
         stale_in_s, usual_s = feed.stale_in_s(now_s), _CALM_LOOK_S if flows else _LOOK_S
         return min(stale_in_s, usual_s) if stale_in_s > 0 else usual_s
 
@@ -274,11 +281,11 @@ class FanOut:
 
     def _end_all(self) -> None:
         """End every connection, each as soon as its part is whole, those that do not read by a deadline."""
-        for bell in (self._wake_fd, *self._feed_of_bell):
-            self._epoll.unregister(bell)
         now_s = self._clock()
         while self._arrived:
             self._welcome(*self._arrived.popleft(), now_s)
+        for bell in (self._wake_fd, *self._feed_of_bell):
+            self._epoll.unregister(bell)
         deadline_s = now_s + _FINISH_S
         ready = list(self._feed_of_guest)
         while self._feed_of_guest and now_s < deadline_s:

@@ -18,9 +18,6 @@ from shm_ring.frame import Frame, FrameFacts
 from shm_ring.ring import RingReader
 from shm_ring.status import CaptureStatus, SupervisorStatus
 
-MAIN = "main"
-"""The name of the one camera."""
-
 
 @dataclass(frozen=True, slots=True)
 class FeedRings:
@@ -75,13 +72,13 @@ class Feed:
     @property
     def outlook(self) -> Outlook:
         """What is known of this camera now."""
-        newest = self.newest
+        is_newest, newest = self.attentive, self.newest  # in this order: both change in the fan-out's thread
         return Outlook(
             began_ns=self._began_ns,
             frame=newest.frame if newest else None,
             period_s=self.period_s,
             stale_after_s=self.stale_after_s,
-            is_newest=self.attentive,
+            is_newest=is_newest,
             placeholder=self.placeholders.picture,
             capture=self._capture,
             supervisor=self._supervisor,
@@ -107,7 +104,7 @@ class Feed:
         return True
 
     def expect_repeat(self, now_s: float) -> None:
-        """Note that guests are sent the newest frame now, and may be due it again if no other comes."""
+        """Note that guests may be sent the newest frame now, and be due it again if no other comes."""
         self.repeat_due_s = now_s + repeat_after_s(self.period_s)
 
     def look(self, supervisor: Reading[SupervisorStatus] | None, now_s: float) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the fan-out serves: viewers, and those who wait for one frame. It knows no more of them than this."""
+"""What the fan-out serves: viewers, and those who wait for one answer. It knows no more of them than this."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Guest(Protocol):
         """Take a new live frame."""
 
     def on_look(self, now_s: float) -> Outcome:
-        """Send what is due without a new frame. Called several times a second."""
+        """Send what is due without a new frame. Called about once a second, and more often while none
+        arrive."""
 
     def gave_up(self, now_s: float, period_s: float) -> str:
         """Return why its connection has to end, nothing while it may stay; `period_s` is the camera's."""

@@ -39,7 +39,7 @@ class Head:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
     def with_answer(self, answer: Answer) -> bytes:
-        """Return a whole answer: its own headers come before those that were decided before."""
+        """Return a whole answer: its own headers override those that were decided before."""
         headers = {name.title(): value for name, value in self.headers}
         headers |= {name.title(): value for name, value in answer.headers.items()}
         if answer.body:

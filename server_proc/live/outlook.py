@@ -36,7 +36,8 @@ class Outlook:
     frame: Frame | None = None
     """The newest, however old it is."""
     is_newest: bool = True
-    """Whether no newer one can be in the ring: while nobody watches, it is only looked at now and then."""
+    """Whether each new frame is taken at once: while nobody watches, the ring is only looked at now and
+    then."""
     period_s: float = 0.05
     stale_after_s: float = 1.0
     """The age from which a frame is not shown as live."""

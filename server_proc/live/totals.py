@@ -12,7 +12,7 @@ class Totals:
     """Written by the fan-out's thread, read by any."""
 
     frames: int = 0
-    """New live frames that there were for viewers."""
+    """New live frames that the fan-out has taken."""
     viewers: int = 0
     """Those who came."""
     sent: int = 0

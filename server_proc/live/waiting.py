@@ -75,6 +75,6 @@ class Waiting(Connection):
         """End the connection; a client that still waits is told why."""
         if self._ask is not None and self.go_on(now_s) is SENT:
             headers = {"Content-Type": "text/plain; charset=utf-8", "Retry-After": "1"}
-            sentence = f"This request was {why}.\n".encode()
+            sentence = f"No answer: {why}.\n".encode()
             self.begin(self._head.with_answer(Answer("503 Service Unavailable", headers, sentence)), now_s)
         self.close()

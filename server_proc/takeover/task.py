@@ -87,7 +87,7 @@ def with_takeover(application: WSGIApplication) -> WSGIApplication:
         except OSError as error:
             if not told:
                 told = True
-                _log.warning("nobody new is served for now: %s; %s", error.strerror, CURE)
+                _log.warning("cannot serve new viewers for now: %s; %s", error.strerror, CURE)
             sentence = f"No new viewer can be served now: {error.strerror}; try again soon.\n".encode()
             headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(sentence)))]
             start_response("503 Service Unavailable", [*headers, ("Retry-After", "5")], sys.exc_info())

@@ -44,6 +44,7 @@ def refuse_viewer(
         Refusal.HOUSE_FULL: f"All {service.max_viewers} places are taken (--max-viewers); try again soon.",
         Refusal.ADDRESS_FULL: f"All {service.max_viewers_per_address} places for one address are taken "
         f"(--max-viewers-per-address), and this one is {req.context.address}; close a stream and try again.",
+        Refusal.STOPPING: "The server is stopping; try again soon.",
     }[refusal]
     say(resp, falcon.HTTP_503, sentence)
     resp.set_header("Retry-After", "5")
@@ -60,7 +61,7 @@ def tell_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPErr
     """Answer an HTTP error as a line of text."""
     never_keep(resp)
     resp.content_type = falcon.MEDIA_TEXT
-    what = error.description or f"{error.title}. The page at / lists what there is."
+    what = error.description or f"{error.title}. See / for every path."
     resp.text = f"{what}\n"
 
 

@@ -34,23 +34,23 @@ class HostDoor:
         self._logged: set[str] = set()
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Look at the host that is asked for.
+        """Look at each host that is asked for: the client's, and the one that a trusted proxy forwards.
 
         Raises:
             falcon.HTTPBadRequest: there is none, or it is no host.
             falcon.HTTPError: 421, it is not one of ours.
         """
-        host = req.context.host
-        if host is None:
-            if req.env.get("SERVER_PROTOCOL") == "HTTP/1.0":
-                return  # it had no Host yet, and no browser sends it
+        if not req.context.hosts and req.env.get("SERVER_PROTOCOL") != "HTTP/1.0":
             raise falcon.HTTPBadRequest(description="HTTP/1.1 expects a Host header; none came")
-        found = _NAME.fullmatch(host)
-        if not found:
-            raise falcon.HTTPBadRequest(description=f"Host expects a name or an address; {host[:100]!r} came")
-        name = found["name"].lower().rstrip(".")
-        if not self._is_ours(name):
-            self._refuse(name[:100])
+        for host in req.context.hosts:  # HTTP/1.0 had none yet, and no browser sends that
+            found = _NAME.fullmatch(host)
+            if not found:
+                raise falcon.HTTPBadRequest(
+                    description=f"Host expects a name or an address; {host[:100]!r} came"
+                )
+            name = found["name"].lower().rstrip(".")
+            if not self._is_ours(name):
+                self._refuse(name[:100])
 
     def _is_ours(self, name: str) -> bool:
         try:

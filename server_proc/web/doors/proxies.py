@@ -40,7 +40,8 @@ class Proxies:
 
 
 class ProxiesDoor:
-    """Falcon's middleware that notes the client's address and the host that it asked for in the context."""
+    """Falcon's middleware that notes in the context the client's address, and each host that was asked
+    for."""
 
     def __init__(self, proxies: Proxies) -> None:
         self._proxies = proxies
@@ -51,8 +52,10 @@ class ProxiesDoor:
         by_proxy = self._proxies.trusts(peer)
         forwarded_for = req.get_header("X-Forwarded-For", default="")
         req.context.address = self._proxies.client(peer, forwarded_for)
-        forwarded_host = req.get_header("X-Forwarded-Host") if by_proxy else None
-        req.context.host = forwarded_host or req.env.get("HTTP_HOST")
+        hosts = [req.env["HTTP_HOST"]] if "HTTP_HOST" in req.env else []
+        if by_proxy and (forwarded := req.get_header("X-Forwarded-Host")):
+            hosts += [host.strip() for host in forwarded.split(",")]
+        req.context.hosts = hosts
 
 
 def _address(hop: str) -> str:

@@ -66,7 +66,7 @@ def test_a_viewer_that_reads_again_after_30_s_sees_new_frames_at_once() -> None:
             # a busy machine makes a server late for a frame; waiting for the stalled would lose most
             assert share_of_all([seen.sequence for seen in viewer.frames]) > 0.98, "others lose nothing by it"
         *skipped_by_others, skipped = sorted(viewer["skipped"] for viewer in listed)
-        assert skipped_by_others == [0] * OTHERS
+        assert max(skipped_by_others) < 0.02 * PAUSE_S * FPS
         assert skipped > 0.8 * PAUSE_S * FPS
 
         came = _later_than(stalled.frames, resumed_s)

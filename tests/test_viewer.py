@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -302,7 +303,7 @@ def test_who_pours_data_in_is_ended_all_the_same(ends: tuple[socket.socket, sock
 
     pouring = threading.Thread(target=pour, daemon=True)
     pouring.start()
-    eventually(lambda: server.recv(1, socket.MSG_PEEK))
+    eventually(lambda: select.select([server], [], [], 0)[0])
     ending = threading.Thread(target=viewer.end, args=("test", 0.0), daemon=True)
     ending.start()
     ending.join(5)

@@ -13,7 +13,6 @@ import pytest
 
 from tests.clients.numbered_camera import FOLDER_VARIABLE
 from tests.clients.pages import PROGRAMS, Browser, PageSight, Tab
-from tests.clients.prefix_proxy import PrefixProxy
 from tests.clients.relay import Relay
 from tests.conditions import eventually
 from tests.drilling import drill
@@ -138,6 +137,8 @@ def test_a_camera_that_hangs(service: Ringcast, chromium: Browser) -> None:
 @pytest.mark.parametrize("page", ["/cam/", "/cam", "/cam/webcam", "/cam/webcam/"])
 def test_below_a_prefix(service: Ringcast, chromium: Browser, page: str) -> None:
     """One `location /cam/` in nginx is enough."""
+    from tests.clients.prefix_proxy import PrefixProxy  # aiohttp is not there wherever tests are collected
+
     with PrefixProxy("/cam", service.port) as proxy:
         root = f"http://127.0.0.1:{proxy.port}/cam/"
         tab = chromium.open(f"http://127.0.0.1:{proxy.port}{page}")

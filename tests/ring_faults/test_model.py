@@ -142,7 +142,7 @@ class RingMachine(RuleBasedStateMachine):
         if newcomer or self.reader is None:
             self.reader, self.epoch_read = self.stage.reader(locks=self.locks), None
         expected = self.model.latest(after, self.epoch_read)
-        assert self.reader.ask("latest", after) == (expected and expected[:2])
+        assert self.reader.ask("latest", after) == (expected and expected[:2]), "not where the model says"
         if expected is not None:
             self.epoch_read = expected.epoch
 
@@ -170,7 +170,8 @@ class RingMachine(RuleBasedStateMachine):
     def everybody_sees_the_same(self) -> None:
         found = self.looking.latest()
         expected = self.model.latest()
-        assert (found and (found.sequence, found.payload)) == (expected and expected[:2])
+        seen = found and (found.sequence, found.payload)
+        assert seen == (expected and expected[:2]), "not where the model says"
         assert (self.looking.dropped_busy, self.looking.dropped_too_big) == (self.busy, self.too_big)
 
     def teardown(self) -> None:

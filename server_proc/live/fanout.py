@@ -108,9 +108,7 @@ class FanOut:
         self._feed_of_guest: dict[int, Feed] = {}
         self._epoll = select.epoll()
         for bell in (self._wake_fd, *self._feed_of_bell):
-            self._epoll.register(
-                bell, select.EPOLLIN | select.EPOLLET
-            )  # each ring is an edge: nobody quiets it
+            self._epoll.register(bell, _RINGS)
         self._leaving = threading.Lock()
         """Held while somebody leaves, who is either among the guests or in the totals."""
         self._arrived: deque[tuple[Feed, Guest]] = deque()

@@ -176,6 +176,7 @@ class Supervisor:
         self._told_on_board: SupervisorStatus | None = None
         self._heard: object = None
         self._server_was_ready = False
+        self._drill_due = ""
         self._exit_code = os.EX_OK
         self._give_up_s = float("inf")
         now_s = time.monotonic()
@@ -225,6 +226,7 @@ class Supervisor:
             self._follow_capture_limits()
             for child in self._children:
                 child.tick(now_s)
+            self._drill()
             if os.getpid() == 1:
                 reap_orphans([child.pid for child in self._children])
             self._end_without_hope(now_s)
@@ -256,26 +258,42 @@ class Supervisor:
             _log.info("SIGUSR1: the camera is restarted")
             self._capture.restart(now_s)
         elif number == signal.SIGUSR2:
-            self._drill(now_s)
+            self._order_drill(now_s)
 
-    def _drill(self, now_s: float) -> None:
-        """Make the fault on purpose that was ordered."""
+    def _order_drill(self, now_s: float) -> None:
+        """Take an order for a fault on purpose; the newest one counts."""
         fault = drills.ordered_drill(self._service.drill_file)
-        child = self._server if fault.startswith("server") else self._capture
-        pid = os.getpid() if fault.startswith("supervisor") else child.pid
+        self._drill_due = ""
         if fault not in drills.FAULTS:
             _log.warning("SIGUSR2 is for drills: python -m supervisor_proc.drill --help")
         elif fault == drills.END:
             self._service.drill_file.unlink()
             _log.warning("drill: ended; the camera is restarted")
             self._capture.restart(now_s)
-        elif pid is None or child.policy.state is not State.RUNNING:
-            _log.warning("drill: the %s process does not run right now; order it again", child.name)
         else:
-            _log.warning("drill: %s, by the process with pid %d", fault, pid)
-            flush_log()
-            by_drill = signal.SIGKILL if fault.endswith(drills.AT_EACH_START) else signal.SIGUSR2
-            os.kill(pid, drills.BY_SIGNAL.get(fault, by_drill))
+            self._drill_due = fault
+            child = self._child_of(fault)
+            if child is not None and not _can_fail(child):
+                _log.warning("drill: %s waits until the %s process runs", fault, child.name)
+
+    def _child_of(self, fault: str) -> Child | None:
+        """Return the child that is to fail, None where it is the supervisor itself."""
+        if fault.startswith("supervisor"):
+            return None
+        return self._server if fault.startswith("server") else self._capture
+
+    def _drill(self) -> None:
+        """Make the fault that is due, as soon as its process runs."""
+        fault = self._drill_due
+        child = self._child_of(fault)
+        if not fault or (child is not None and not _can_fail(child)):
+            return
+        self._drill_due = ""
+        pid = os.getpid() if child is None or child.pid is None else child.pid
+        _log.warning("drill: %s, by the process with pid %d", fault, pid)
+        flush_log()
+        by_drill = signal.SIGKILL if fault.endswith(drills.AT_EACH_START) else signal.SIGUSR2
+        os.kill(pid, drills.BY_SIGNAL.get(fault, by_drill))
 
     def _stop(self, now_s: float) -> None:
         self._systemd.say("STOPPING=1")
@@ -345,6 +363,10 @@ class Supervisor:
         flows = not viewers or now_s - self._offered_s <= offer_every_s + _OFFER_MARGIN_S
         if flows and self._server.policy.state is State.RUNNING:
             self._systemd.feed_watchdog(now_s)
+
+
+def _can_fail(child: Child) -> bool:
+    return child.pid is not None and child.policy.state is State.RUNNING
 
 
 def _capture_limits(stall_timeout_s: float, first_frame_timeout_s: float) -> Limits:

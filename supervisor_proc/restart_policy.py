@@ -14,7 +14,7 @@ class State(Enum):
     |----------|--------------|
     | STARTING | progress → RUNNING; exit → BACKOFF; deadline → ABORTING; stop, restart → STOPPING |
     | RUNNING  | the same; progress sets the deadline anew |
-    | STOPPING | exit → BACKOFF, or DONE if it is to stay away; deadline → KILLING |
+    | STOPPING | exit → BACKOFF, or DONE after a stop; deadline → KILLING |
     | ABORTING | the same |
     | KILLING  | the same, but deadline → STUCK |
     | STUCK    | the same, but deadline → STUCK: reported again |
@@ -119,8 +119,8 @@ class RestartPolicy:
         self._backoff_s = timing.backoff_s
         self._running_since_s: float | None = None
         self._restart_asked = False
-        self.stays_away = False
-        """Whether it was stopped for good."""
+        self._is_done = False
+        """Whether it is done at its next exit, because it was stopped for good."""
         self.tries = 0
         """How often it was started since it last made progress."""
 
@@ -136,7 +136,7 @@ class RestartPolicy:
 
     def stop(self, now_s: float) -> Action:
         """Stop the child for good."""
-        self.stays_away = True
+        self._is_done = True
         return self._take(Event.STOP, now_s)
 
     def restart(self, now_s: float) -> Action:
@@ -148,7 +148,7 @@ class RestartPolicy:
         before, after = self.state, ARROWS.get((self.state, event))
         if after is None:
             return Action.NOTHING
-        if after is State.BACKOFF and self.stays_away:
+        if after is State.BACKOFF and self._is_done:
             after = State.DONE
         self.state = after
         if after is State.STARTING:

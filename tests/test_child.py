@@ -42,17 +42,22 @@ class Ward:
     """A child under test and the time that it is told."""
 
     def __init__(
-        self, folder: Path, how: str, limits: Limits, hopeless: Callable[[int], bool] = lambda _: False
+        self,
+        folder: Path,
+        how: str,
+        limits: Limits,
+        *,
+        program: str = sys.executable,
+        done_after: Callable[[int], bool] = lambda _: False,
     ) -> None:
         beat = folder / "beat"
         beat.touch()
         self.child = Child(
             "misbehaving",
-            [how, str(beat)],
-            descriptors=(),
+            [program, "-m", "misbehaving_proc", how, str(beat)],
             watch=Watch(lambda: beat.stat().st_size, "beats", limits),
             now_s=time.monotonic(),
-            hopeless=hopeless,
+            done_after=done_after,
         )
 
     def until(self, *states: State, within_s: float = 15.0) -> None:
@@ -97,9 +102,9 @@ def test_why_a_child_ended_is_told_and_counted(folder: Path, caplog: pytest.LogC
     assert "misbehaving ended: stalled (exit 75); next start in 0.25 s" in caplog.text
 
 
-def test_a_child_without_hope_is_not_started_again(folder: Path) -> None:
-    """A wrong option would only be told again and again."""
-    ward = Ward(folder, "exits", Limits(10, 60), hopeless=lambda exit_code: exit_code == 75)
+def test_a_child_that_can_never_work_is_done(folder: Path) -> None:
+    """A wrong option would only be reported again and again."""
+    ward = Ward(folder, "exits", Limits(10, 60), done_after=lambda exit_code: exit_code == 75)
     ward.until(State.DONE)
     assert ward.child.restarts == {}
 
@@ -171,16 +176,9 @@ def test_helpers_that_a_child_left_end_with_it(folder: Path) -> None:
     eventually(lambda: not alive(helper), what="the end of the helper")
 
 
-def test_the_command_is_this_python() -> None:
-    watch = Watch(lambda: 0, "nothing", Limits(1, 1))
-    child = Child("x", ["--y"], descriptors=[("--z-fd", 7), ("--z-fd", 8)], watch=watch, now_s=0)
-    assert child._command == [sys.executable, "-m", "x_proc", "--y", "--z-fd=7", "--z-fd=8"]
-
-
 def test_a_child_that_cannot_be_started_is_tried_again(folder: Path) -> None:
     """A machine without memory for a moment must not end the service."""
-    ward = Ward(folder, "well", Limits(10, 60))
-    ward.child._command = [str(folder / "no-such-python")]
+    ward = Ward(folder, "well", Limits(10, 60), program=str(folder / "no-such-python"))
     ward.until(State.STARTING, State.BACKOFF)
     ward.child.tick(time.monotonic() + 1)
     assert ward.child.last_reason == "cannot be started: No such file or directory"

@@ -163,7 +163,7 @@ def test_the_backoff_begins_anew_after_a_healthy_life(lived_s: float, again_s: f
 
 
 @pytest.mark.parametrize("state", [State.STARTING, State.RUNNING, State.ABORTING, State.KILLING, State.STUCK])
-def test_a_child_that_was_stopped_stays_away(state: State) -> None:
+def test_a_child_that_was_stopped_is_done(state: State) -> None:
     policy = policy_in(state)
     policy.stop(1.0)
     policy.tick(1.0, exited=True)

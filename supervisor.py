@@ -149,6 +149,7 @@ class Supervisor:
         self._drill_due = ""
         self._exit_code = os.EX_OK
         self._stopping = False
+        self._stop_was_moved = False
         self._give_up_s = float("inf")
 
     def run(self) -> int:
@@ -158,7 +159,7 @@ class Supervisor:
             self._wait()
             turn_s, now_s = now_s, time.monotonic()
             if now_s - turn_s > _PAUSE_S:
-                self._forgive(now_s - turn_s)
+                self._forgive(now_s - turn_s - _TICK_MS / 1000)
             if now_s >= self._give_up_s:
                 _log.error("stopped, but still there: %s", ", ".join(f"{it.name} {it.pid}" for it in left))
                 break
@@ -179,10 +180,13 @@ class Supervisor:
         return self._exit_code
 
     def _forgive(self, pause_s: float) -> None:
-        """Move all deadlines on after a pause of this process: the whole machine may have paused."""
+        """Move all deadlines after a pause of this process: the whole machine may have paused."""
         _log.warning("the supervisor itself stood still for %.1f s", pause_s)
         for child in self._children:
-            child.policy.deadline_s += pause_s
+            child.policy.forgive(pause_s)
+        if self._stopping and not self._stop_was_moved:
+            self._stop_was_moved = True
+            self._give_up_s += pause_s
 
     def _wait(self) -> None:
         poll = select.poll()

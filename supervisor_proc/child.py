@@ -66,8 +66,7 @@ class Child:
         self._command = tuple(command)
         self._descriptors = tuple(descriptors)
         self._environment = environment or {}
-        self._progress = watch.progress
-        self._watches = watch.what
+        self.watch = watch
         self._recoveries = Recoveries()
         self._state, self._since_s = self.policy.state, now_s
         self._done_after = done_after
@@ -93,7 +92,7 @@ class Child:
             since_ns=round(self._since_s * 1e9),
             stuck=state is State.STUCK,
             pid=self.pid,
-            watches=self._watches,
+            watches=self.watch.what,
             limit_s=self.policy.limits.progress_s,
             tries=self.policy.tries,
             restarts=dict(self.restarts),
@@ -105,11 +104,12 @@ class Child:
 
     def tick(self, now_s: float) -> None:
         """Look at the process and do what the policy wants. Never waits."""
-        moved = self._progress() != self._seen_progress
-        if moved:
-            self._seen_progress = self._progress()
-            self._recoveries.progress(now_s)
+        # reaped first: what a process did right before its end must not be taken for its successor's work
         exited = self._reap()
+        moved = self.watch.progress() != self._seen_progress
+        if moved:
+            self._seen_progress = self.watch.progress()
+            self._recoveries.progress(now_s)
         if exited and self._done_after(self.exit_code or 0):
             self.policy.stop(now_s)
         before = self.policy.state
@@ -125,6 +125,7 @@ class Child:
                 self._cause = HUNG
             self._recoveries.process_ended()
             self._report_exit(now_s)
+            action = self.policy.tick(now_s)  # its successor may be due at once
         self._act(action, now_s)
         if self.policy.state is not self._state:
             self._state, self._since_s = self.policy.state, now_s
@@ -197,8 +198,9 @@ class Child:
         self.restarts[self.last_reason] += 1
         level = logging.INFO if self._cause == _ASKED_FOR else logging.WARNING
         wait_s = self.policy.deadline_s - now_s
+        when = f"in {wait_s:.2f} s" if wait_s > 0 else "at once"
         of_pi = _of_pi() if self.exit_code in CAMERA_HANGS else ""
-        _log.log(level, "%s ended: %s; next start in %.2f s%s", self.name, self.last_reason, wait_s, of_pi)
+        _log.log(level, "%s ended: %s; next start %s%s", self.name, self.last_reason, when, of_pi)
 
 
 def _of_pi() -> str:

@@ -34,6 +34,11 @@ if how == "helped":
 if how == "exits":
     sys.exit(75)
 open(beat, "a").write("x")
+if how == "works":
+    for _ in range(15):
+        time.sleep(0.1)
+        open(beat, "a").write("x")
+    sys.exit(75)
 time.sleep(60)
 """
 
@@ -100,6 +105,18 @@ def test_why_a_child_ended_is_told_and_counted(folder: Path, caplog: pytest.LogC
     ward.until(State.BACKOFF)
     assert ward.child.restarts == {"stalled (exit 75)": 2}
     assert "misbehaving ended: stalled (exit 75); next start in 0.25 s" in caplog.text
+
+
+def test_after_a_life_that_pays_the_next_process_is_started_at_once(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ward = Ward(folder, "works", Limits(10, 60))
+    ward.until(State.RUNNING)
+    ward.until(State.STARTING)
+    assert ward.child.status.restarts == {"stalled (exit 75)": 1}
+    assert "misbehaving ended: stalled (exit 75); next start at once" in caplog.text
+    ward.child.stop(time.monotonic())
+    ward.until(State.DONE)
 
 
 def test_a_child_that_can_never_work_is_done(folder: Path) -> None:
@@ -183,6 +200,32 @@ def test_a_child_that_cannot_be_started_is_tried_again(folder: Path) -> None:
     ward.child.tick(time.monotonic() + 1)
     assert ward.child.last_reason == "cannot be started: No such file or directory"
     assert ward.child.policy.state is State.BACKOFF
+
+
+def test_work_done_right_before_the_end_is_no_recovery(folder: Path) -> None:
+    """It would be counted as one of 0.1 s, and the real one would be missed."""
+    ward = Ward(folder, "well", Limits(10, 60))
+    ward.until(State.RUNNING)
+    frames, pid, killed = (folder / "beat").stat().st_size, ward.child.pid, False
+    assert pid is not None
+
+    def frames_so_far() -> int:
+        nonlocal frames, killed
+        before = frames
+        if not killed:  # after this look, and before the next
+            killed, frames = True, frames + 1
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda: not alive(pid))
+        return before
+
+    ward.child.tick(time.monotonic())
+    ward.child.watch = Watch(frames_so_far, "frames", Limits(10, 60))
+    for _ in range(5):
+        ward.child.tick(time.monotonic())
+    assert ward.child.restarts == {"killed by SIGKILL": 1}
+    assert ward.child.status.last_recovery_s is None
+    ward.child.stop(time.monotonic())
+    ward.until(State.DONE)
 
 
 @pytest.mark.parametrize("ask", [Child.stop, Child.restart])

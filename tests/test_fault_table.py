@@ -69,7 +69,7 @@ def test_a_camera_that_crashes_again_and_again_is_not_punished_for_it() -> None:
     with Ringcast("--camera=pattern") as service:
         service.ready()
         worst = recover_again_and_again(service, crashes=4, every_s=1.5)
-        assert worst.took_s < FLAPPING_WITHIN_S + 0.5, "with the machine's other tests beside it"
+        assert worst.took_s < 3 * FLAPPING_WITHIN_S, "a start on a busy machine, and no wait"
         assert service.log.count("killed by SIGSEGV; next start at once") == 4
 
 

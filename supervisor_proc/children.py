@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""The two children of this service: how each is started, and by what it is known to do its work."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from supervisor_proc.child import KEEP_BUFFERS, Child, Watch
+from supervisor_proc.process import command_of
+from supervisor_proc.restart_policy import Limits, Timing
+from supervisor_proc.shared_memory import Rings, SharedMemory
+
+OPENING_S = 10.0
+"""How long a camera may take to be opened."""
+FIRST_BOARD_S = 10.0
+"""How long a server may take to its first heartbeat."""
+_SUPERVISORS_MARGIN_S = 1.0
+"""The capture process ends by itself at the stall limit; so much later it is taken for hung."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What outlives every child."""
+
+    listening: Sequence[socket.socket]
+    memory: SharedMemory
+    rings: Rings
+    drill_file: Path
+
+
+def capture_limits(stall_timeout_s: float, first_frame_timeout_s: float) -> Limits:
+    """Return the deadlines of a capture process that ends by itself at these limits."""
+    return Limits(first_frame_timeout_s + OPENING_S, stall_timeout_s + _SUPERVISORS_MARGIN_S)
+
+
+def capture_child(
+    service: Service, arguments: Sequence[str], limits: Limits, now_s: float, timing: Timing = Timing()
+) -> Child:
+    """Return the child that captures; `arguments` are its options."""
+    inherited = service.memory.for_capture()
+    frames = service.rings.frames
+    return Child(
+        "capture",
+        command_of("capture", [*arguments, f"--drill-file={service.drill_file}", *_in_options(inherited)]),
+        descriptors=inherited.values(),
+        environment=KEEP_BUFFERS,
+        watch=Watch(lambda: frames.publishes, "new frames in the ring", limits),
+        now_s=now_s,
+        timing=timing,
+        # a wrong option is not tried again; a camera that once gave a frame always is
+        done_after=lambda exit_code: exit_code == os.EX_USAGE and frames.publishes == 0,
+    )
+
+
+def server_child(
+    service: Service, arguments: Sequence[str], timeout_s: float, now_s: float, timing: Timing = Timing()
+) -> Child:
+    """Return the child that serves viewers; `arguments` are its options."""
+    inherited = service.memory.for_server()
+    sockets = [listening.fileno() for listening in service.listening]
+    own = [f"--drill-file={service.drill_file}", f"--instance-id={secrets.token_hex(4)}"]
+    listen = [f"--listen-fd={descriptor}" for descriptor in sockets]
+    board = service.rings.server_board
+
+    def beats() -> int:
+        reading = board.read()
+        return reading.row.alive_ns if reading else 0
+
+    return Child(
+        "server",
+        command_of("server", [*arguments, *own, *listen, *_in_options(inherited)]),
+        descriptors=[*sockets, *inherited.values()],
+        watch=Watch(
+            beats,
+            "its heartbeat: Waitress's two threads and the fan-out move",
+            Limits(FIRST_BOARD_S, timeout_s),
+        ),
+        now_s=now_s,
+        timing=timing,
+    )
+
+
+def _in_options(inherited: dict[str, int]) -> list[str]:
+    """Return the options by which a child learns the numbers of the descriptors that it inherits."""
+    return [f"{flag}={descriptor}" for flag, descriptor in inherited.items()]

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from capture_proc.camera import CameraSettings
+from capture_proc.cameras.picamera2.camera import Picamera2Camera
+from capture_proc.cameras.picamera2.library import Library
 from capture_proc.capture_loop import CaptureLoop, TimeLimits
 from capture_proc.clock import SystemClock
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import DEFAULT_QUALITY, Picamera2Options
-from capture_proc.picamera2_camera import Picamera2Camera
-from capture_proc.picamera2_library import Library
 from shm_ring.layout import Geometry
 from shm_ring.ring import RingWriter
 from shm_ring.segment import Segment, create_segment

@@ -18,9 +18,9 @@ from typing import Any
 
 from bench.rig_frames import StampedFrames
 from capture_proc.camera import CameraSettings
+from capture_proc.cameras.pattern import PatternCamera
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import DEFAULT_QUALITY, DEFAULT_SIZE
-from capture_proc.pattern_camera import PatternCamera
 
 FPS = 20
 CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from capture_proc.camera import Camera, CameraChoiceError, CameraError, NoCameraError
-from capture_proc.camera_choice import open_camera
 from capture_proc.camera_list import camera_list
+from capture_proc.cameras.kinds import open_camera
+from capture_proc.cameras.picamera2.library import list_cameras
 from capture_proc.capture_loop import CaptureLoop, FrameSink, FrozenSceneError, StalledError, TimeLimits
 from capture_proc.clock import SystemClock
 from capture_proc.drill import DrillCamera
@@ -31,7 +32,6 @@ from capture_proc.options import (
     identical_after_or_default,
     stall_timeout_or_default,
 )
-from capture_proc.picamera2_library import list_cameras
 from capture_proc.report import Report
 from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capture_proc.camera import CameraSettings, Picture
-from capture_proc.pattern_camera import PatternCamera
+from capture_proc.cameras.pattern import PatternCamera
 from tests.conditions import eventually
 
 FILE_VARIABLE = "FROZEN_DISK_CAMERA_FILE"

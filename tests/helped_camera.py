@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 
 from capture_proc.camera import CameraSettings
-from capture_proc.pattern_camera import PatternCamera
+from capture_proc.cameras.pattern import PatternCamera
 
 
 class HelpedCamera(PatternCamera):

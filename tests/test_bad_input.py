@@ -165,7 +165,7 @@ def test_a_camera_whose_facts_cannot_be_written_is_shown(tmp_path: Path) -> None
     """It was restarted for ever, each time with its first picture."""
     (tmp_path / "boasting_camera.py").write_text(
         "import numpy\n"
-        "from capture_proc.pattern_camera import PatternCamera\n"
+        "from capture_proc.cameras.pattern import PatternCamera\n"
         "class Camera(PatternCamera):\n"
         "    granted = {'gain': numpy.float32(1.5), 'notes': 'x' * 20_000}\n"
         "    def __init__(self, settings):\n"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from capture_proc.camera import CameraSettings, Pixels
+from capture_proc.cameras.pattern import PatternCamera
 from capture_proc.drill import DrillCamera
 from capture_proc.jpeg import to_jpeg
 from capture_proc.orientation import Orientation, TurnedCamera
-from capture_proc.pattern_camera import PatternCamera
 from capture_proc.ready_jpeg import Jpeg, UnusableJpegError, checked
 from proc_start.drills import order_drill
 from shm_ring.status import CaptureStatus, from_json, to_json

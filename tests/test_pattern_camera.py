@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from capture_proc.camera import CameraSettings
-from capture_proc.pattern_camera import PatternCamera
+from capture_proc.cameras.pattern import PatternCamera
 from tests.fakes import FakeClock
 
 

@@ -22,11 +22,11 @@ from capture_proc.camera import (
     Plane,
     Yuv420,
 )
+from capture_proc.cameras.picamera2.camera import Picamera2Camera
+from capture_proc.cameras.picamera2.library import list_cameras
+from capture_proc.cameras.picamera2.planes import sensor_clock, yuv420_planes
 from capture_proc.options import ControlOrder, Picamera2Options
 from capture_proc.orientation import Orientation
-from capture_proc.picamera2_camera import Picamera2Camera
-from capture_proc.picamera2_library import list_cameras
-from capture_proc.picamera2_planes import sensor_clock, yuv420_planes
 from tests.fakes import FakePicamera2Library, FakeRequest
 from tests.running import CHECKOUT, environment
 

@@ -9,8 +9,8 @@ import pytest
 import simplejpeg
 
 from capture_proc.camera import CameraChoiceError, CameraSettings
+from capture_proc.cameras.replay import JpegFolderCamera, VideoCamera
 from capture_proc.jpeg import to_jpeg
-from capture_proc.replay_camera import JpegFolderCamera, VideoCamera
 from tests.fakes import FakeClock, jpeg_of, noise
 from tests.footage import PEDESTRIANS, PEDESTRIANS_FPS, PEDESTRIANS_FRAMES, PEDESTRIANS_SIZE
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import libcamera
 
 from capture_proc.camera import CameraSettings
+from capture_proc.cameras.picamera2.camera import Picamera2Camera
+from capture_proc.cameras.picamera2.library import Library
 from capture_proc.options import Picamera2Options
-from capture_proc.picamera2_camera import Picamera2Camera
-from capture_proc.picamera2_library import Library
 
 
 class LimitedRangeCamera(Picamera2Camera):

@@ -17,14 +17,14 @@ import simplejpeg
 from picamera2.encoders import JpegEncoder
 
 from capture_proc.camera import CameraChoiceError, CameraSettings
+from capture_proc.cameras.picamera2.camera import Picamera2Camera
+from capture_proc.cameras.picamera2.library import Library
 from capture_proc.capture_loop import CaptureLoop, TimeLimits
 from capture_proc.clock import SystemClock
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import Picamera2Options
 from capture_proc.orientation import Orientation
-from capture_proc.picamera2_camera import Picamera2Camera
-from capture_proc.picamera2_library import Library
 from shm_ring.frame import Frame
 from shm_ring.ring import Published
 from tests.fakes import FakeSink

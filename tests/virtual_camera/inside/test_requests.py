@@ -7,8 +7,8 @@ import picamera2.request
 import pytest
 
 from capture_proc.camera import CameraSettings
+from capture_proc.cameras.picamera2.camera import Picamera2Camera
 from capture_proc.options import Picamera2Options
-from capture_proc.picamera2_camera import Picamera2Camera
 
 pytestmark = pytest.mark.virtual_camera
 

@@ -17,7 +17,7 @@ from typing import Any
 from capture_proc.camera import CameraChoiceError, NoCameraError
 from capture_proc.camera_controls import Control
 from capture_proc.camera_list import CameraFacts
-from capture_proc.sensor_mode import SensorMode
+from capture_proc.cameras.picamera2.modes import SensorMode
 
 _log = logging.getLogger(__name__)
 

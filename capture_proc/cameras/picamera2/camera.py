@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One camera of a Raspberry Pi through Picamera2, configured and started.
 
-Measured and read as picamera2_library.py says: the real class runs in CI, but nothing was run on a
+Measured and read as library.py says: the real class runs in CI, but nothing was run on a
 Raspberry Pi.
 """
 
@@ -14,10 +14,8 @@ from typing import Any, Protocol
 
 from capture_proc.camera import CameraChoiceError, CameraError, CameraSettings, Picture
 from capture_proc.camera_controls import values_for
-from capture_proc.options import DEFAULT_FPS, DEFAULT_QUALITY, DEFAULT_SIZE, ControlOrder, Picamera2Options
-from capture_proc.orientation import UPRIGHT, Orientation
-from capture_proc.picamera2_hardware import HardwarePictures
-from capture_proc.picamera2_library import (
+from capture_proc.cameras.picamera2.hardware import HardwarePictures
+from capture_proc.cameras.picamera2.library import (
     HARDWARE_ENCODER,
     Library,
     chosen,
@@ -28,8 +26,10 @@ from capture_proc.picamera2_library import (
     sensor_modes,
     use_tuning,
 )
-from capture_proc.picamera2_planes import PlanePictures
-from capture_proc.sensor_mode import SensorMode, full_view_mode, mode_of_size, part_of_view
+from capture_proc.cameras.picamera2.modes import SensorMode, full_view_mode, mode_of_size, part_of_view
+from capture_proc.cameras.picamera2.planes import PlanePictures
+from capture_proc.options import DEFAULT_FPS, DEFAULT_QUALITY, DEFAULT_SIZE, ControlOrder, Picamera2Options
+from capture_proc.orientation import UPRIGHT, Orientation
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from capture_proc.camera import CameraChoiceError
-from capture_proc.sensor_mode import SensorMode, full_view_mode, mode_of_size, part_of_view
+from capture_proc.cameras.picamera2.modes import SensorMode, full_view_mode, mode_of_size, part_of_view
 
 FULL_219, FULL_477 = (0, 0, 3280, 2464), (0, 0, 4056, 3040)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Pictures of Picamera2 as planes: pulled one by one, in the camera's own memory.
 
-The library comes as an argument; see picamera2_library.py.
+The library comes as an argument; see library.py.
 """
 
 from __future__ import annotations

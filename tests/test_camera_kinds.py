@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from capture_proc.camera import CameraChoiceError, NoCameraError
-from capture_proc.camera_choice import automatic_choice, is_raspberry_pi, open_camera
+from capture_proc.cameras.kinds import automatic_choice, is_raspberry_pi, open_camera
 from capture_proc.options import CaptureOptions, ControlOrder, Picamera2Options
 from capture_proc.orientation import TurnedCamera
 
@@ -50,7 +50,7 @@ def test_a_class_that_is_not_there_is_told_in_a_sentence(choice: str, sentence: 
 
 
 def test_a_class_of_somebodys_own_gets_what_was_asked_for() -> None:
-    options = CaptureOptions(camera="capture_proc.pattern_camera:PatternCamera", size=(320, 240), fps=10)
+    options = CaptureOptions(camera="capture_proc.cameras.pattern:PatternCamera", size=(320, 240), fps=10)
     opened = open_camera(options, Picamera2Options())
     assert opened.name == "test pattern 320x240"
     assert opened.period_s == 0.1

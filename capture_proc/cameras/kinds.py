@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Protocol
 
 from capture_proc.camera import Camera, CameraChoiceError, CameraSettings, NoCameraError
+from capture_proc.cameras.picamera2.camera import Picamera2Camera
+from capture_proc.cameras.replay import open_replay
 from capture_proc.options import CaptureOptions, Picamera2Options
 from capture_proc.orientation import Orientation, TurnedCamera
-from capture_proc.picamera2_camera import Picamera2Camera
-from capture_proc.replay_camera import open_replay
 from proc_start.options import options_of
 
 _log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def _refuse(of_picamera2: Picamera2Options, choice: str) -> None:
 
 def _other_camera(choice: str, settings: CameraSettings) -> Camera:
     if choice == "pattern":
-        return _camera_class("capture_proc.pattern_camera:PatternCamera")(settings)
+        return _camera_class("capture_proc.cameras.pattern:PatternCamera")(settings)
     if os.path.exists(choice):  # noqa: PTH110  False where pathlib's raises
         return open_replay(Path(choice), settings)
     return _camera_class(choice)(settings)

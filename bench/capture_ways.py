@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from capture_proc.camera import CameraSettings
+from capture_proc.camera import CameraWishes
 from capture_proc.cameras.picamera2.camera import Picamera2Camera
 from capture_proc.cameras.picamera2.library import Library
 from capture_proc.capture_loop import CaptureLoop, TimeLimits
@@ -72,7 +72,7 @@ class Measured:
 
 def ringcast(size: tuple[int, int], seconds: float) -> Measured:
     """Let the capture loop encode and publish, as the capture process does."""
-    camera = Picamera2Camera(CameraSettings(size, FPS), Picamera2Options())
+    camera = Picamera2Camera(CameraWishes(size, FPS), Picamera2Options())
     measured = Measured(size)
     encode = partial(to_jpeg, quality=DEFAULT_QUALITY)
     loop = CaptureLoop(
@@ -91,7 +91,7 @@ def ringcast(size: tuple[int, int], seconds: float) -> Measured:
 
 def nothing(size: tuple[int, int], seconds: float) -> Measured:
     """Let the pictures go as they are: what the virtual camera itself and Picamera2 cost."""
-    camera = Picamera2Camera(CameraSettings(size, FPS), Picamera2Options())
+    camera = Picamera2Camera(CameraWishes(size, FPS), Picamera2Options())
     measured = Measured(size)
     end_s = time.monotonic() + WARM_UP_S + seconds
     while time.monotonic() < end_s:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from capture_proc.camera import Camera, CameraChoiceError, CameraError, NoCameraError
+from capture_proc.camera import Camera, CameraError, NeverWorksError, NoCameraError
 from capture_proc.camera_list import camera_list
 from capture_proc.cameras.kinds import open_camera
 from capture_proc.cameras.picamera2.library import list_cameras
@@ -91,7 +91,7 @@ def main() -> int:
             return os.EX_OK
         tie_to_supervisor(filter(None, (given.frames_fd, given.board_fd, given.doorbell_fd)))
         return _capture(options, of_picamera2, _outlets(given), given.drill_file)
-    except (CameraChoiceError, SegmentError) as error:
+    except (NeverWorksError, SegmentError) as error:
         _log.error("%s", error)
         return os.EX_USAGE
     except NoCameraError as error:
@@ -145,11 +145,11 @@ def _capture(
     camera = DrillCamera(opened, encode, drill_file)
     stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
     if not 0 < camera.period_s < math.inf:
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"expected {camera.name} to have a period_s of more than 0 seconds, got {camera.period_s}"
         )
     if stall_timeout_s < 2 * camera.period_s:
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"a stall limit of {stall_timeout_s:g} s is less than two frame periods of "
             f"{camera.period_s:g} s; raise --stall-timeout-s or --fps"
         )

@@ -31,7 +31,7 @@ class PixelsError(CameraError, TypeError):
     """A camera gave something that is no picture."""
 
 
-class CameraChoiceError(CameraError, ValueError):
+class NeverWorksError(CameraError, ValueError):
     """What was chosen by option can never work."""
 
 
@@ -61,7 +61,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class CameraSettings:
+class CameraWishes:
     """What a camera is asked for; None leaves it to the camera."""
 
     size: tuple[int, int] | None = None
@@ -76,8 +76,8 @@ class Camera(Protocol):
     `/status`. And `scene_may_freeze = False`, where the same picture again and again is no fault: its
     pictures are not compared then, see frozen_scene.py.
 
-    A class of your own is made with `CLASS(settings: CameraSettings)`, and may raise NoCameraError or
-    CameraChoiceError with a sentence for the person at the robot.
+    A class of your own is made with `CLASS(settings: CameraWishes)`, and may raise NoCameraError or
+    NeverWorksError with a sentence for the person at the robot.
     """
 
     name: str

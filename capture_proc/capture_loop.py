@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from capture_proc.camera import Camera, CameraChoiceError, CameraError, Picture, Pixels, PixelsError
+from capture_proc.camera import Camera, CameraError, NeverWorksError, Picture, Pixels, PixelsError
 from capture_proc.clock import Clock
 from capture_proc.frozen_scene import Finding, SceneWatch
 from capture_proc.ready_jpeg import Jpeg, UnusableJpegError
@@ -105,7 +105,7 @@ class CaptureLoop:
         Raises:
             StalledError: no new frame came for the stall limit, or no first one for its own.
             FrozenSceneError: pictures have been identical for so long that a restart is tried.
-            CameraChoiceError: the first frame of all fits no slot.
+            NeverWorksError: the first frame of all fits no slot.
             PixelsError: the camera gave no picture but something else.
         """
         self._tell()
@@ -226,7 +226,7 @@ class CaptureLoop:
                 "raise --slot-bytes or lower --quality"
             )
             if self._sink.empty:
-                raise CameraChoiceError(cure) from error
+                raise NeverWorksError(cure) from error
             self._drop("too_big", "%s", cure)
             return
         if sequence is None:

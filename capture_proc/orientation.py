@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from capture_proc.camera import Camera, CameraChoiceError, Picture, Pixels, Plane, Yuv420
+from capture_proc.camera import Camera, NeverWorksError, Picture, Pixels, Plane, Yuv420
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,12 @@ def turned(pixels: Pixels, orientation: Orientation) -> Pixels:
     """Return pixels in another orientation, as copies; those that are upright are returned as they are.
 
     Raises:
-        CameraChoiceError: a ready JPEG, which is not decoded.
+        NeverWorksError: a ready JPEG, which is not decoded.
     """
     if not orientation:
         return pixels
     if isinstance(pixels, bytes):
-        raise CameraChoiceError(
+        raise NeverWorksError(
             "this camera gives ready JPEGs, which are not decoded and cannot be turned; leave out --rotate "
             "and --flip"
         )

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from capture_proc.camera import CameraSettings, Picture
+from capture_proc.camera import CameraWishes, Picture
 from capture_proc.cameras.pattern import PatternCamera
 from tests.conditions import eventually
 
@@ -23,7 +23,7 @@ class FrozenDiskCamera:
 
     name = "camera on a disk"
 
-    def __init__(self, settings: CameraSettings) -> None:
+    def __init__(self, settings: CameraWishes) -> None:
         self._pattern = PatternCamera(settings)
         self.period_s = self._pattern.period_s
         self._file = os.open(os.environ[FILE_VARIABLE], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import subprocess
 
-from capture_proc.camera import CameraSettings
+from capture_proc.camera import CameraWishes
 from capture_proc.cameras.pattern import PatternCamera
 
 
@@ -14,7 +14,7 @@ class HelpedCamera(PatternCamera):
 
     helper: tuple[str, ...] = ("sleep", "1000")
 
-    def __init__(self, settings: CameraSettings) -> None:
+    def __init__(self, settings: CameraWishes) -> None:
         super().__init__(settings)
         self._running = subprocess.Popen(self.helper)
 

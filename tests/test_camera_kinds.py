@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from capture_proc.camera import CameraChoiceError, NoCameraError
+from capture_proc.camera import NeverWorksError, NoCameraError
 from capture_proc.cameras.kinds import automatic_choice, is_raspberry_pi, open_camera
 from capture_proc.options import CaptureOptions, ControlOrder, Picamera2Options
 from capture_proc.orientation import TurnedCamera
@@ -45,7 +45,7 @@ def test_a_raspberry_pi_is_known_by_its_device_tree(tmp_path: Path) -> None:
     ],
 )
 def test_a_class_that_is_not_there_is_told_in_a_sentence(choice: str, sentence: str) -> None:
-    with pytest.raises(CameraChoiceError, match=sentence):
+    with pytest.raises(NeverWorksError, match=sentence):
         open_camera(CaptureOptions(camera=choice), Picamera2Options())
 
 
@@ -65,5 +65,5 @@ def test_options_that_would_not_be_heeded_are_refused() -> None:
     """Whoever asks a test pattern for autofocus has the wrong camera, and would not notice."""
     of_picamera2 = Picamera2Options(control=(ControlOrder("AfMode", "1"),), encoder="hardware")
     sentence = "only a camera of Picamera2 heeds --control and --encoder, and --camera is pattern; leave"
-    with pytest.raises(CameraChoiceError, match=sentence):
+    with pytest.raises(NeverWorksError, match=sentence):
         open_camera(CaptureOptions(camera="pattern"), of_picamera2)

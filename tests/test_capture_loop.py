@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from capture_proc.camera import Camera, CameraChoiceError, Picture, PixelsError
+from capture_proc.camera import Camera, NeverWorksError, Picture, PixelsError
 from capture_proc.capture_loop import CaptureLoop, FrozenSceneError, StalledError, TimeLimits
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
@@ -132,7 +132,7 @@ def test_a_frame_too_large_for_a_slot_is_dropped_and_told_with_the_cure(
 def test_a_first_frame_that_fits_no_slot_is_a_wrong_choice() -> None:
     """Nothing would ever be seen, so it is told at once and not tried again."""
     rig = Rig(noise(), most_bytes=100)
-    with pytest.raises(CameraChoiceError, match="raise --slot-bytes or lower --quality"):
+    with pytest.raises(NeverWorksError, match="raise --slot-bytes or lower --quality"):
         rig.loop.run(lambda: False)
 
 

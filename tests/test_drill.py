@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from capture_proc.camera import CameraSettings, Pixels
+from capture_proc.camera import CameraWishes, Pixels
 from capture_proc.cameras.pattern import PatternCamera
 from capture_proc.drill import DrillCamera
 from capture_proc.jpeg import to_jpeg
@@ -87,7 +87,7 @@ def test_a_scene_can_freeze_while_its_times_run_on(drilled: Drilled) -> None:
 
 def test_the_pattern_takes_part_in_that_drill_only(tmp_path: Path) -> None:
     """It could be rehearsed nowhere without a camera."""
-    file, camera = tmp_path / "drill", PatternCamera(CameraSettings((64, 48)), FakeClock())
+    file, camera = tmp_path / "drill", PatternCamera(CameraWishes((64, 48)), FakeClock())
     assert not DrillCamera(camera, _encode).scene_may_freeze
     assert not DrillCamera(TurnedCamera(camera, Orientation.of(90, "none")), _encode).scene_may_freeze
     assert DrillCamera(_camera(rgb()), _encode).scene_may_freeze

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from capture_proc.camera import (
-    CameraChoiceError,
     CameraError,
-    CameraSettings,
+    CameraWishes,
+    NeverWorksError,
     NoCameraError,
     Plane,
     Yuv420,
@@ -47,10 +47,10 @@ def _buffer(size: tuple[int, int] = SIZE, stride: int = 64) -> Plane:
 
 
 def opened(
-    library: FakePicamera2Library, settings: CameraSettings | None = None, **options: object
+    library: FakePicamera2Library, settings: CameraWishes | None = None, **options: object
 ) -> Picamera2Camera:
     """Open the camera on a stand-in with options as they were read."""
-    settings = settings or CameraSettings(SIZE)
+    settings = settings or CameraWishes(SIZE)
     return Picamera2Camera(settings, Picamera2Options(**options), library=library)  # type: ignore[arg-type]
 
 
@@ -115,14 +115,12 @@ def test_a_request_that_comes_at_the_moment_of_its_time_limit_is_not_lost() -> N
 def test_the_whole_view_is_shown_unless_another_mode_is_asked_for() -> None:
     """Left to itself libcamera takes the small fast mode, and shows its middle only."""
     library = FakePicamera2Library(modes=IMX708)
-    camera = opened(library, CameraSettings((640, 480), 30))
+    camera = opened(library, CameraWishes((640, 480), 30))
     assert library.configured["sensor"] == {"output_size": (2304, 1296), "bit_depth": 10}
     assert (camera.granted["sensor_mode"], camera.granted["view"]) == ("2304x1296", 0.75)
     opened(library, sensor_mode=(1536, 864))
     assert library.configured["sensor"] == {"output_size": (1536, 864), "bit_depth": 10}
-    with pytest.raises(
-        CameraChoiceError, match="the sensor has 1536x864, 2304x1296, 4608x2592; choose one of"
-    ):
+    with pytest.raises(NeverWorksError, match="the sensor has 1536x864, 2304x1296, 4608x2592; choose one of"):
         opened(library, sensor_mode=(640, 480))
     assert library.closed
 
@@ -130,10 +128,10 @@ def test_the_whole_view_is_shown_unless_another_mode_is_asked_for() -> None:
 def test_what_is_cut_off_is_told_with_its_cure(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     library = FakePicamera2Library(modes=IMX708)
-    opened(library, CameraSettings((640, 480)))
+    opened(library, CameraWishes((640, 480)))
     assert "sensor mode 2304x1296: the picture shows 75 % of the view" in caplog.text
     assert "--size 640x360 does not" in caplog.text
-    narrow = opened(library, CameraSettings((1280, 720)), sensor_mode=(1536, 864))
+    narrow = opened(library, CameraWishes((1280, 720)), sensor_mode=(1536, 864))
     assert narrow.granted["view"] == 0.44, "the whole of a mode that is itself a part"
 
 
@@ -175,7 +173,7 @@ def test_flips_that_the_camera_does_not_do_are_done_here() -> None:
     buffer[0, 0] = 200
     library = FakePicamera2Library([FakeRequest(buffer, 1)], refused_flips=True)
     camera = Picamera2Camera(
-        CameraSettings(SIZE), Picamera2Options(), orientation=Orientation(hflip=True), library=library
+        CameraWishes(SIZE), Picamera2Options(), orientation=Orientation(hflip=True), library=library
     )
     picture = camera.next_picture(0.1)
     assert picture is not None
@@ -228,7 +226,7 @@ def test_a_camera_that_tells_no_rates_is_listed_with_the_others() -> None:
 def test_a_camera_said_to_be_mounted_sideways_is_refused() -> None:
     """libcamera would grant a picture that lies on its side, and call it what was asked for."""
     with pytest.raises(
-        CameraChoiceError, match=r"mounted sideways .*; take that out of .*config.txt, and choose"
+        NeverWorksError, match=r"mounted sideways .*; take that out of .*config.txt, and choose"
     ):
         opened(FakePicamera2Library(mounted_sideways=True))
 
@@ -240,14 +238,14 @@ def test_named_values_are_those_of_libcamera() -> None:
     library.names["AeFlickerMode"] = {0: "FlickerOff", 1: "FlickerManual", 2: "FlickerAuto"}
     opened(library, control=(ControlOrder("AeFlickerMode", "Manual"),))
     assert library.controls_set["AeFlickerMode"] == 1
-    with pytest.raises(CameraChoiceError, match=r"expects Off \(0\) or Manual \(1\); 'Auto' came"):
+    with pytest.raises(NeverWorksError, match=r"expects Off \(0\) or Manual \(1\); 'Auto' came"):
         opened(library, control=(ControlOrder("AeFlickerMode", "Auto"),))
 
 
 def test_a_camera_is_opened_by_its_id_and_full_range_colours_are_asked_for() -> None:
     library = FakePicamera2Library()
     options = Picamera2Options()
-    camera = Picamera2Camera(CameraSettings(SIZE), options, camera_id="/base/imx219", library=library)
+    camera = Picamera2Camera(CameraWishes(SIZE), options, camera_id="/base/imx219", library=library)
     assert camera.granted["id"] == "/base/imx219"
     assert library.configured["colour_space"] == "sYCC"
     assert library.configured["raw"] is None
@@ -255,7 +253,7 @@ def test_a_camera_is_opened_by_its_id_and_full_range_colours_are_asked_for() -> 
 
 def test_a_camera_without_yuv420_is_refused() -> None:
     library = FakePicamera2Library(pixel_format="MJPEG")
-    with pytest.raises(CameraChoiceError, match="imx708 gives MJPEG and not YUV420; cameras like it"):
+    with pytest.raises(NeverWorksError, match="imx708 gives MJPEG and not YUV420; cameras like it"):
         opened(library)
 
 
@@ -293,14 +291,14 @@ def test_a_crop_goes_where_libcamera_heeds_it() -> None:
     assert library.controls_set["ScalerCrops"] == [(0, 0, 2304, 1296)]
     assert "ScalerCrop" not in library.controls_set
     assert list(camera.granted["controls"]) == ["ScalerCrop"]
-    with pytest.raises(CameraChoiceError, match="ScalerCrops: use --control ScalerCrop instead"):
+    with pytest.raises(NeverWorksError, match="ScalerCrops: use --control ScalerCrop instead"):
         opened(library, control=(ControlOrder("ScalerCrops", "0,0,2304,1296"),))
 
 
 def test_an_exposure_longer_than_a_frame_is_told(caplog: pytest.LogCaptureFixture) -> None:
     library = FakePicamera2Library()
     library.controls["ExposureTime"] = (75, 11_000_000, None)
-    opened(library, CameraSettings(SIZE, 20), control=(ControlOrder("ExposureTime", "80000"),))
+    opened(library, CameraWishes(SIZE, 20), control=(ControlOrder("ExposureTime", "80000"),))
     assert "ExposureTime=80000 is cut to 50000, the time of a frame at this rate; lower --fps" in caplog.text
 
 
@@ -316,7 +314,7 @@ def test_a_mode_that_could_not_be_read_may_be_there_at_the_next_try() -> None:
     library = FakePicamera2Library(modes=IMX708[:2], modes_error=shortage)
     with pytest.raises(CameraError, match="--sensor-mode 4608x2592 could not be read") as told:
         opened(library, sensor_mode=(4608, 2592))
-    assert not isinstance(told.value, CameraChoiceError)
+    assert not isinstance(told.value, NeverWorksError)
 
 
 def test_a_view_that_may_be_cut_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from capture_proc.camera import Camera, CameraChoiceError, CameraSettings, NoCameraError
+from capture_proc.camera import Camera, CameraWishes, NeverWorksError, NoCameraError
 from capture_proc.cameras.picamera2.camera import Picamera2Camera
 from capture_proc.cameras.replay import open_replay
 from capture_proc.options import CaptureOptions, Picamera2Options
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 class CameraClass(Protocol):
     """Makes a camera from what is asked of it."""
 
-    def __call__(self, settings: CameraSettings) -> Camera:
+    def __call__(self, settings: CameraWishes) -> Camera:
         """Open the camera."""
 
 
@@ -36,9 +36,9 @@ def open_camera(options: CaptureOptions, of_picamera2: Picamera2Options) -> Came
 
     Raises:
         NoCameraError: there is none now.
-        CameraChoiceError: this choice can never work.
+        NeverWorksError: this choice can never work.
     """
-    choice, settings = options.camera, CameraSettings(options.size, options.fps)
+    choice, settings = options.camera, CameraWishes(options.size, options.fps)
     orientation = Orientation.of(options.rotate, options.flip)
     if choice == "auto":
         has_picamera2 = importlib.util.find_spec("picamera2") is not None
@@ -61,12 +61,12 @@ def _refuse(of_picamera2: Picamera2Options, choice: str) -> None:
     flags = zip(options_of(Picamera2Options), dataclasses.fields(Picamera2Options), strict=True)
     typed = [flag for flag, field in flags if getattr(of_picamera2, field.name) != field.default]
     if typed:
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"only a camera of Picamera2 heeds {' and '.join(typed)}, and --camera is {choice}; leave it out"
         )
 
 
-def _other_camera(choice: str, settings: CameraSettings) -> Camera:
+def _other_camera(choice: str, settings: CameraWishes) -> Camera:
     if choice == "pattern":
         return _camera_class("capture_proc.cameras.pattern:PatternCamera")(settings)
     if os.path.exists(choice):  # noqa: PTH110  False where pathlib's raises
@@ -104,13 +104,13 @@ def _camera_class(choice: str) -> CameraClass:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"--camera {choice}: there is no module {error.name!r}; check its name, or put the folder "
             "that holds it into PYTHONPATH"
         ) from error
     camera_class: CameraClass | None = getattr(module, class_name, None)
     if not callable(camera_class):
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"--camera {choice}: module {module_name!r} has no class {class_name!r}; check its name"
         )
     return camera_class

@@ -8,7 +8,7 @@ import time
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from capture_proc.camera import CameraSettings, Picture, Plane
+from capture_proc.camera import CameraWishes, Picture, Plane
 from capture_proc.clock import Clock, SystemClock
 from capture_proc.options import DEFAULT_FPS, DEFAULT_SIZE
 from capture_proc.pace import Pace
@@ -23,7 +23,7 @@ class PatternCamera:
 
     scene_may_freeze = False
 
-    def __init__(self, settings: CameraSettings, clock: Clock | None = None) -> None:
+    def __init__(self, settings: CameraWishes, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._width, self._height = settings.size or DEFAULT_SIZE
         self.period_s = 1 / (settings.fps or DEFAULT_FPS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capture_proc.camera import Camera, CameraChoiceError, CameraSettings, Picture, Yuv420
+from capture_proc.camera import Camera, CameraWishes, NeverWorksError, Picture, Yuv420
 from capture_proc.clock import Clock, SystemClock
 from capture_proc.options import DEFAULT_FPS
 from capture_proc.pace import Pace
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _LEAST_PX = 16
 
 
-def open_replay(path: Path, settings: CameraSettings) -> Camera:
+def open_replay(path: Path, settings: CameraWishes) -> Camera:
     """Open a folder of JPEGs or a video file.
 
     Raises:
-        CameraChoiceError: there is nothing to show in it.
+        NeverWorksError: there is nothing to show in it.
     """
     return JpegFolderCamera(path, settings) if path.is_dir() else VideoCamera(path, settings)
 
@@ -36,27 +36,27 @@ class JpegFolderCamera:
 
     scene_may_freeze = False
 
-    def __init__(self, folder: Path, settings: CameraSettings, clock: Clock | None = None) -> None:
+    def __init__(self, folder: Path, settings: CameraWishes, clock: Clock | None = None) -> None:
         """Find the files.
 
         Raises:
-            CameraChoiceError: there is none, or the first is no JPEG that can be streamed.
+            NeverWorksError: there is none, or the first is no JPEG that can be streamed.
         """
         try:
             found = list(folder.iterdir())
         except OSError as error:
-            raise CameraChoiceError(f"--camera {folder}: {error.strerror}") from error
+            raise NeverWorksError(f"--camera {folder}: {error.strerror}") from error
         self._files = sorted(file for file in found if file.suffix.lower() in (".jpg", ".jpeg"))
         if not self._files:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 f"--camera {folder}: expected files ending in .jpg or .jpeg in this folder, found none"
             )
         try:
             size = checked(self._files[0].read_bytes()).size
         except (OSError, UnusableJpegError) as error:
-            raise CameraChoiceError(f"--camera {folder}: {self._files[0].name}: {error}") from error
+            raise NeverWorksError(f"--camera {folder}: {self._files[0].name}: {error}") from error
         if settings.size not in (None, size):
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 f"--camera {folder}: its JPEGs are {size[0]}x{size[1]} and are not encoded again; "
                 "leave --size out"
             )
@@ -83,11 +83,11 @@ class VideoCamera:
 
     scene_may_freeze = False
 
-    def __init__(self, file: Path, settings: CameraSettings, clock: Clock | None = None) -> None:
+    def __init__(self, file: Path, settings: CameraWishes, clock: Clock | None = None) -> None:
         """Open the video and decode its first picture.
 
         Raises:
-            CameraChoiceError: it is no video that FFmpeg can decode, or PyAV is not there.
+            NeverWorksError: it is no video that FFmpeg can decode, or PyAV is not there.
         """
         self._file = file
         self._asked_size = settings.size
@@ -95,11 +95,11 @@ class VideoCamera:
         try:
             self._ahead: av.VideoFrame | None = next(self._pictures)
         except ImportError as error:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 f"--camera {file}: replaying a video needs PyAV; type: pip install 'ringcast[replay]'"
             ) from error
         if min(self._ahead.width, self._ahead.height) < _LEAST_PX:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 f"--camera {file}: expected pictures of at least {_LEAST_PX}x{_LEAST_PX} pixels, got "
                 f"{self._ahead.width}x{self._ahead.height}"
             )
@@ -137,8 +137,8 @@ class VideoCamera:
             if not decoded:
                 raise self._no_video("it holds no picture")
 
-    def _no_video(self, why: object) -> CameraChoiceError:
-        return CameraChoiceError(
+    def _no_video(self, why: object) -> NeverWorksError:
+        return NeverWorksError(
             f"--camera {self._file}: expected a video file, but it cannot be decoded ({why}); "
             "try to play it with ffplay"
         )

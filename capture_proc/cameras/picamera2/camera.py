@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
 
-from capture_proc.camera import CameraChoiceError, CameraError, CameraSettings, Picture
+from capture_proc.camera import CameraError, CameraWishes, NeverWorksError, Picture
 from capture_proc.camera_controls import values_for
 from capture_proc.cameras.picamera2.hardware import HardwarePictures
 from capture_proc.cameras.picamera2.library import (
@@ -58,7 +58,7 @@ class Picamera2Camera:
 
     def __init__(
         self,
-        settings: CameraSettings,
+        settings: CameraWishes,
         options: Picamera2Options,
         *,
         camera_id: str = "",
@@ -73,7 +73,7 @@ class Picamera2Camera:
 
         Raises:
             NoCameraError: it is not connected, or another program holds it.
-            CameraChoiceError: it cannot do what was asked for.
+            NeverWorksError: it cannot do what was asked for.
         """
         self._library = library or Library()
         if options.tuning_file is not None:
@@ -123,7 +123,7 @@ class Picamera2Camera:
         }
 
     def _configure(
-        self, settings: CameraSettings, sensor_mode: tuple[int, int] | None, orientation: Orientation
+        self, settings: CameraWishes, sensor_mode: tuple[int, int] | None, orientation: Orientation
     ) -> None:
         """Configure for YUV420, and read back what was granted."""
         size, fps = settings.size or DEFAULT_SIZE, settings.fps or DEFAULT_FPS
@@ -202,7 +202,7 @@ class Picamera2Camera:
     ) -> tuple[int, int]:
         """Return the size that libcamera made of `size`."""
         if main["format"] != "YUV420":
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 f"{self._model} gives {main['format']} and not YUV420; cameras like it (most USB cameras) "
                 "are not supported"
             )
@@ -212,13 +212,13 @@ class Picamera2Camera:
                 f"{self._model} cannot give {size[0]}x{size[1]}; libcamera offers {width}x{height} instead"
             )
             if asked:
-                raise CameraChoiceError(f"{cannot}: choose --size {width}x{height} or another")
+                raise NeverWorksError(f"{cannot}: choose --size {width}x{height} or another")
             _log.info("%s, which is taken", cannot)
         return width, height
 
     def _granted_flips(self, transform: Any) -> Orientation:
         if transform.transpose:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 f"{self._model} is said to be mounted sideways (rotation in its device tree), which is not "
                 "supported; take that out of /boot/firmware/config.txt, and choose --rotate 90 or 270"
             )
@@ -267,12 +267,12 @@ class Picamera2Camera:
     def _hardware_pictures(self, quality: int) -> HardwarePictures:
         encoder_class = self._library.hardware_encoder
         if encoder_class is None:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 "--encoder hardware: there is no JPEG encoder in this machine's hardware "
                 f"({HARDWARE_ENCODER}; Raspberry Pi 0 to 4 have one); leave it out"
             )
         if self._left:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 "--encoder hardware: its ready JPEGs cannot be turned any more, and the camera itself does "
                 "not turn them so; leave out --encoder, or --rotate and --flip"
             )

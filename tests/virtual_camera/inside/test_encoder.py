@@ -16,7 +16,7 @@ import pytest
 import simplejpeg
 from picamera2.encoders import JpegEncoder
 
-from capture_proc.camera import CameraChoiceError, CameraSettings
+from capture_proc.camera import CameraWishes, NeverWorksError
 from capture_proc.cameras.picamera2.camera import Picamera2Camera
 from capture_proc.cameras.picamera2.library import Library
 from capture_proc.capture_loop import CaptureLoop, TimeLimits
@@ -42,7 +42,7 @@ def _library() -> Library:
 
 def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
     camera = Picamera2Camera(
-        CameraSettings((1280, 720), 30), Picamera2Options(encoder="hardware"), library=_library()
+        CameraWishes((1280, 720), 30), Picamera2Options(encoder="hardware"), library=_library()
     )
     sink = FakeSink()
     loop = CaptureLoop(
@@ -72,9 +72,9 @@ def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
 
 def test_ready_jpegs_are_not_turned_by_a_quarter() -> None:
     orientation = Orientation.of(90, "none")
-    with pytest.raises(CameraChoiceError, match="its ready JPEGs cannot be turned any more"):
+    with pytest.raises(NeverWorksError, match="its ready JPEGs cannot be turned any more"):
         Picamera2Camera(
-            CameraSettings(),
+            CameraWishes(),
             Picamera2Options(encoder="hardware"),
             orientation=orientation,
             library=_library(),

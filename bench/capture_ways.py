@@ -25,7 +25,7 @@ from capture_proc.capture_loop import CaptureLoop, TimeLimits
 from capture_proc.clock import SystemClock
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
-from capture_proc.options import DEFAULT_QUALITY, Picamera2Options
+from capture_proc.options import DEFAULT_QUALITY
 from shm_ring.layout import Geometry
 from shm_ring.ring import RingWriter
 from shm_ring.segment import Segment, create_segment
@@ -72,7 +72,7 @@ class Measured:
 
 def ringcast(size: tuple[int, int], seconds: float) -> Measured:
     """Let the capture loop encode and publish, as the capture process does."""
-    camera = Picamera2Camera(CameraWishes(size, FPS), Picamera2Options())
+    camera = Picamera2Camera(CameraWishes(size, FPS), Library())
     measured = Measured(size)
     encode = partial(to_jpeg, quality=DEFAULT_QUALITY)
     loop = CaptureLoop(
@@ -91,7 +91,7 @@ def ringcast(size: tuple[int, int], seconds: float) -> Measured:
 
 def nothing(size: tuple[int, int], seconds: float) -> Measured:
     """Let the pictures go as they are: what the virtual camera itself and Picamera2 cost."""
-    camera = Picamera2Camera(CameraWishes(size, FPS), Picamera2Options())
+    camera = Picamera2Camera(CameraWishes(size, FPS), Library())
     measured = Measured(size)
     end_s = time.monotonic() + WARM_UP_S + seconds
     while time.monotonic() < end_s:

@@ -17,8 +17,8 @@ class RigCamera:
 
     name = "measuring rig"
 
-    def __init__(self, settings: CameraWishes) -> None:
-        self.period_s = 1 / (settings.fps or 20)
+    def __init__(self, wishes: CameraWishes) -> None:
+        self.period_s = 1 / (wishes.fps or 20)
         self._frames = StampedFrames(Path(os.environ["RIG_FRAMES"]))
         self._pace = Pace(self.period_s, SystemClock())
 

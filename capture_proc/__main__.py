@@ -17,8 +17,7 @@ from functools import partial
 
 from capture_proc.camera import Camera, CameraError, NeverWorksError, NoCameraError
 from capture_proc.camera_list import camera_list
-from capture_proc.cameras.kinds import open_camera
-from capture_proc.cameras.picamera2.library import list_cameras
+from capture_proc.cameras.kinds import KINDS, choose, opened, wishes_of
 from capture_proc.capture_loop import CaptureLoop, FrameSink, FrozenSceneError, StalledError, TimeLimits
 from capture_proc.clock import SystemClock
 from capture_proc.drill import DrillCamera
@@ -87,7 +86,8 @@ def main() -> int:
         if of_picamera2.list_cameras:
             for number in (signal.SIGINT, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
-            print(camera_list(list_cameras(of_picamera2.tuning_file)))
+            kind = KINDS["picamera2"]
+            print(camera_list(kind.listed(wishes_of(kind, options, of_picamera2))))
             return os.EX_OK
         tie_to_supervisor(filter(None, (given.frames_fd, given.board_fd, given.doorbell_fd)))
         return _capture(options, of_picamera2, _outlets(given), given.drill_file)
@@ -140,9 +140,12 @@ def _capture(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    opened = open_camera(options, of_picamera2)
+    name, camera_id = choose(options.camera)
+    kind = KINDS[name]
+    wishes = wishes_of(kind, options, of_picamera2, camera_id=camera_id)
+    given_camera = opened(kind, kind.imported(wishes), wishes)
     encode = partial(to_jpeg, quality=options.quality)
-    camera = DrillCamera(opened, encode, drill_file)
+    camera = DrillCamera(given_camera, encode, drill_file)
     stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
     if not 0 < camera.period_s < math.inf:
         raise NeverWorksError(
@@ -175,7 +178,7 @@ def _capture(
         clock=SystemClock(),
         limits=limits,
         scene=scene,
-        report=Report(opened, outlets.write),
+        report=Report(given_camera, outlets.write),
         arm=_end_when_stuck,
     )
     close_s = _CLOSE_TIMEOUT_S

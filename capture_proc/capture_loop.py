@@ -170,7 +170,7 @@ class CaptureLoop:
 
     def _look_for_change(self, pixels: Pixels, captured_ns: int) -> None:
         """Compare a picture with the one before; to be called before anything is drawn into it."""
-        if not getattr(self._camera, "scene_may_freeze", True):
+        if not self._camera.scene_may_freeze:
             return
         finding = self._scene.look(pixels, captured_ns)
         if finding is None:

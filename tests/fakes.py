@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from capture_proc.camera import NoCameraError, Picture, Pixels
+from capture_proc.camera import Camera, NoCameraError, Picture, Pixels
 from capture_proc.jpeg import to_jpeg
 from server_proc.live.admission import Kind, Seat
 from shm_ring.errors import TooBigError
@@ -39,7 +39,7 @@ class FakeClock:
         self.now_ns += round(seconds * 1e9)
 
 
-class FakeCamera:
+class FakeCamera(Camera):
     """Follows a script, one entry per call: pixels, a Picture, None for no picture, or an error."""
 
     name = "fake camera"

@@ -19,7 +19,7 @@ class FrozenArray:
 
     name, period_s = "frozen camera", 0.05
 
-    def __init__(self, _settings: CameraWishes) -> None:
+    def __init__(self, _wishes: CameraWishes) -> None:
         self._pace = Pace(self.period_s, SystemClock())
         self._pictures = 0
         self._array = noise(_SIZE)

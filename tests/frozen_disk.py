@@ -23,8 +23,8 @@ class FrozenDiskCamera:
 
     name = "camera on a disk"
 
-    def __init__(self, settings: CameraWishes) -> None:
-        self._pattern = PatternCamera(settings)
+    def __init__(self, wishes: CameraWishes) -> None:
+        self._pattern = PatternCamera(wishes)
         self.period_s = self._pattern.period_s
         self._file = os.open(os.environ[FILE_VARIABLE], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
 

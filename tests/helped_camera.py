@@ -14,8 +14,8 @@ class HelpedCamera(PatternCamera):
 
     helper: tuple[str, ...] = ("sleep", "1000")
 
-    def __init__(self, settings: CameraWishes) -> None:
-        super().__init__(settings)
+    def __init__(self, wishes: CameraWishes) -> None:
+        super().__init__(wishes)
         self._running = subprocess.Popen(self.helper)
 
 

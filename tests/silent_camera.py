@@ -13,7 +13,7 @@ class SilentCamera:
 
     name, period_s = "silent camera", 0.05
 
-    def __init__(self, settings: CameraWishes) -> None:
+    def __init__(self, wishes: CameraWishes) -> None:
         pass
 
     def next_picture(self, timeout_s: float) -> Picture | None:

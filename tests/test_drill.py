@@ -14,8 +14,9 @@ from capture_proc.camera import CameraWishes, Pixels
 from capture_proc.cameras.pattern import PatternCamera
 from capture_proc.drill import DrillCamera
 from capture_proc.jpeg import to_jpeg
-from capture_proc.orientation import Orientation, TurnedCamera
+from capture_proc.orientation import Orientation
 from capture_proc.ready_jpeg import Jpeg, UnusableJpegError, checked
+from capture_proc.turned import TurnedCamera
 from proc_start.drills import order_drill
 from shm_ring.status import CaptureStatus, from_json, to_json
 from tests.fakes import FakeCamera, FakeClock, jpeg_of, rgb

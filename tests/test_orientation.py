@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from capture_proc.camera import NeverWorksError, Picture, Plane, Yuv420
-from capture_proc.orientation import UPRIGHT, Orientation, TurnedCamera, turned
+from capture_proc.orientation import UPRIGHT, Orientation
+from capture_proc.turned import TurnedCamera, turned
 from tests.fakes import FakeCamera, FakeClock, jpeg_of, rgb
 
 FLIPS: dict[str, Callable[[Plane], Plane]] = {

@@ -9,7 +9,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,13 +27,14 @@ from capture_proc.camera import (
 from capture_proc.cameras.picamera2.camera import Picamera2Camera
 from capture_proc.cameras.picamera2.library import list_cameras
 from capture_proc.cameras.picamera2.planes import sensor_clock, yuv420_planes
-from capture_proc.options import ControlOrder, Picamera2Options
+from capture_proc.options import ControlOrder
 from capture_proc.orientation import Orientation
 from tests.fakes import FakePicamera2Library, FakeRequest
 from tests.running import CHECKOUT, environment
 
 LATE = FakePicamera2Library.LATE
 SIZE = (64, 48)
+WISHES = CameraWishes(SIZE)
 
 
 def _buffer(size: tuple[int, int] = SIZE, stride: int = 64) -> Plane:
@@ -46,12 +49,9 @@ def _buffer(size: tuple[int, int] = SIZE, stride: int = 64) -> Plane:
     return flat.reshape(height * 3 // 2, stride)
 
 
-def opened(
-    library: FakePicamera2Library, settings: CameraWishes | None = None, **options: object
-) -> Picamera2Camera:
-    """Open the camera on a stand-in with options as they were read."""
-    settings = settings or CameraWishes(SIZE)
-    return Picamera2Camera(settings, Picamera2Options(**options), library=library)  # type: ignore[arg-type]
+def opened(library: FakePicamera2Library, wishes: CameraWishes = WISHES, **others: Any) -> Picamera2Camera:
+    """Open the camera on a stand-in with these wishes and others."""
+    return Picamera2Camera(replace(wishes, **others), library)
 
 
 def _mode(size: tuple[int, int], fps: float, crop_px: tuple[int, int, int, int]) -> dict[str, object]:
@@ -150,17 +150,17 @@ def test_autofocus_is_continuous_where_there_is_one_unless_said_otherwise() -> N
     library.controls["AfMode"] = (0, 2, 0)
     opened(library)
     assert library.controls_set["AfMode"] == 2
-    opened(library, control=(ControlOrder("AfMode", "1"),))
+    opened(library, controls=(ControlOrder("AfMode", "1"),))
     assert library.controls_set["AfMode"] == 1
     library.controls["LensPosition"] = (0.0, 32.0, 1.0)
-    opened(library, control=(ControlOrder("LensPosition", "2"),))
+    opened(library, controls=(ControlOrder("LensPosition", "2"),))
     assert library.controls_set["AfMode"] == 0, "a lens that is set stays where it is"
 
 
 def test_the_controls_that_were_granted_are_read_back() -> None:
     library = FakePicamera2Library([FakeRequest(_buffer(), 1, ExposureTime=9987, FrameDuration=50_025)])
     library.controls["ExposureTime"] = (75, 11_000_000, None)
-    camera = opened(library, control=(ControlOrder("ExposureTime", "10000"),))
+    camera = opened(library, controls=(ControlOrder("ExposureTime", "10000"),))
     assert camera.granted["controls"] == {"ExposureTime": {"asked": 10000, "granted": None}}
     camera.next_picture(0.1)
     assert camera.granted["controls"] == {"ExposureTime": {"asked": 10000, "granted": 9987}}
@@ -172,9 +172,7 @@ def test_flips_that_the_camera_does_not_do_are_done_here() -> None:
     buffer = _buffer()
     buffer[0, 0] = 200
     library = FakePicamera2Library([FakeRequest(buffer, 1)], refused_flips=True)
-    camera = Picamera2Camera(
-        CameraWishes(SIZE), Picamera2Options(), orientation=Orientation(hflip=True), library=library
-    )
+    camera = opened(library, orientation=Orientation(hflip=True))
     picture = camera.next_picture(0.1)
     assert picture is not None
     assert isinstance(picture.pixels, Yuv420)
@@ -216,11 +214,11 @@ def test_a_usb_camera_is_not_taken_for_the_robots_own() -> None:
 
 
 def test_a_camera_that_tells_no_rates_is_listed_with_the_others() -> None:
-    listed = list_cameras(library=FakePicamera2Library(modes=IMX708))
+    listed = list_cameras(FakePicamera2Library(modes=IMX708))
     assert [camera.camera_id for camera in listed] == ["/base/imx708", "/base/imx219", "/base/usb/uvc"]
     assert [camera.fault for camera in listed] == [None, None, None]
     assert {camera.fps for camera in listed} == {None}, "the modes tell the rates"
-    assert list_cameras(library=FakePicamera2Library())[0].fps == (1.0, 100.0)
+    assert list_cameras(FakePicamera2Library())[0].fps == (1.0, 100.0)
 
 
 def test_a_camera_said_to_be_mounted_sideways_is_refused() -> None:
@@ -236,16 +234,15 @@ def test_named_values_are_those_of_libcamera() -> None:
     library = FakePicamera2Library()
     library.controls["AeFlickerMode"] = (0, 1, 0)
     library.names["AeFlickerMode"] = {0: "FlickerOff", 1: "FlickerManual", 2: "FlickerAuto"}
-    opened(library, control=(ControlOrder("AeFlickerMode", "Manual"),))
+    opened(library, controls=(ControlOrder("AeFlickerMode", "Manual"),))
     assert library.controls_set["AeFlickerMode"] == 1
     with pytest.raises(NeverWorksError, match=r"expects Off \(0\) or Manual \(1\); 'Auto' came"):
-        opened(library, control=(ControlOrder("AeFlickerMode", "Auto"),))
+        opened(library, controls=(ControlOrder("AeFlickerMode", "Auto"),))
 
 
 def test_a_camera_is_opened_by_its_id_and_full_range_colours_are_asked_for() -> None:
     library = FakePicamera2Library()
-    options = Picamera2Options()
-    camera = Picamera2Camera(CameraWishes(SIZE), options, camera_id="/base/imx219", library=library)
+    camera = opened(library, id="/base/imx219")
     assert camera.granted["id"] == "/base/imx219"
     assert library.configured["colour_space"] == "sYCC"
     assert library.configured["raw"] is None
@@ -284,21 +281,21 @@ def test_a_crop_goes_where_libcamera_heeds_it() -> None:
     library = FakePicamera2Library()
     library.controls["ScalerCrop"] = whole
     crop = (ControlOrder("ScalerCrop", "0,0,2304,1296"),)
-    opened(library, control=crop)
+    opened(library, controls=crop)
     assert library.controls_set["ScalerCrop"] == (0, 0, 2304, 1296)
     library.controls["ScalerCrops"] = whole
-    camera = opened(library, control=crop)
+    camera = opened(library, controls=crop)
     assert library.controls_set["ScalerCrops"] == [(0, 0, 2304, 1296)]
     assert "ScalerCrop" not in library.controls_set
     assert list(camera.granted["controls"]) == ["ScalerCrop"]
     with pytest.raises(NeverWorksError, match="ScalerCrops: use --control ScalerCrop instead"):
-        opened(library, control=(ControlOrder("ScalerCrops", "0,0,2304,1296"),))
+        opened(library, controls=(ControlOrder("ScalerCrops", "0,0,2304,1296"),))
 
 
 def test_an_exposure_longer_than_a_frame_is_told(caplog: pytest.LogCaptureFixture) -> None:
     library = FakePicamera2Library()
     library.controls["ExposureTime"] = (75, 11_000_000, None)
-    opened(library, CameraWishes(SIZE, 20), control=(ControlOrder("ExposureTime", "80000"),))
+    opened(library, CameraWishes(SIZE, 20), controls=(ControlOrder("ExposureTime", "80000"),))
     assert "ExposureTime=80000 is cut to 50000, the time of a frame at this rate; lower --fps" in caplog.text
 
 
@@ -324,7 +321,7 @@ def test_a_view_that_may_be_cut_is_told(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_a_camera_that_cannot_be_asked_is_listed_all_the_same() -> None:
     library = FakePicamera2Library(controls_error=RuntimeError("no such control"))
-    assert [camera.fault for camera in list_cameras(library=library)] == [
+    assert [camera.fault for camera in list_cameras(library)] == [
         "it cannot be asked what it can do (no such control)"
     ] * 3
 

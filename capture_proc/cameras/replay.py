@@ -22,21 +22,22 @@ if TYPE_CHECKING:
 _LEAST_PX = 16
 
 
-def open_replay(path: Path, settings: CameraWishes) -> Camera:
-    """Open a folder of JPEGs or a video file.
+def open_replay(wishes: CameraWishes) -> Camera:
+    """Open the folder of JPEGs or the video file that is wished for.
 
     Raises:
         NeverWorksError: there is nothing to show in it.
     """
-    return JpegFolderCamera(path, settings) if path.is_dir() else VideoCamera(path, settings)
+    path = Path(wishes.id)
+    return JpegFolderCamera(path, wishes) if path.is_dir() else VideoCamera(path, wishes)
 
 
-class JpegFolderCamera:
+class JpegFolderCamera(Camera):
     """The JPEGs of a folder in the order of their names, byte for byte."""
 
     scene_may_freeze = False
 
-    def __init__(self, folder: Path, settings: CameraWishes, clock: Clock | None = None) -> None:
+    def __init__(self, folder: Path, wishes: CameraWishes, clock: Clock | None = None) -> None:
         """Find the files.
 
         Raises:
@@ -55,12 +56,12 @@ class JpegFolderCamera:
             size = checked(self._files[0].read_bytes()).size
         except (OSError, UnusableJpegError) as error:
             raise NeverWorksError(f"--camera {folder}: {self._files[0].name}: {error}") from error
-        if settings.size not in (None, size):
+        if wishes.size not in (None, size):
             raise NeverWorksError(
                 f"--camera {folder}: its JPEGs are {size[0]}x{size[1]} and are not encoded again; "
                 "leave --size out"
             )
-        self.period_s = 1 / (settings.fps or DEFAULT_FPS)
+        self.period_s = 1 / (wishes.fps or DEFAULT_FPS)
         self.name = f"JPEGs of {folder.name} ({len(self._files)})"
         self._pace = Pace(self.period_s, clock or SystemClock())
         self._next = 0
@@ -74,23 +75,20 @@ class JpegFolderCamera:
         self._next = (self._next + 1) % len(self._files)
         return Picture(file.read_bytes(), due_ns)
 
-    def close(self) -> None:
-        """Nothing to let go of."""
 
-
-class VideoCamera:
+class VideoCamera(Camera):
     """The pictures of a video file, decoded by PyAV (FFmpeg), from its start again at its end."""
 
     scene_may_freeze = False
 
-    def __init__(self, file: Path, settings: CameraWishes, clock: Clock | None = None) -> None:
+    def __init__(self, file: Path, wishes: CameraWishes, clock: Clock | None = None) -> None:
         """Open the video and decode its first picture.
 
         Raises:
             NeverWorksError: it is no video that FFmpeg can decode, or PyAV is not there.
         """
         self._file = file
-        self._asked_size = settings.size
+        self._asked_size = wishes.size
         self._pictures = self._decode_for_ever()
         try:
             self._ahead: av.VideoFrame | None = next(self._pictures)
@@ -103,7 +101,7 @@ class VideoCamera:
                 f"--camera {file}: expected pictures of at least {_LEAST_PX}x{_LEAST_PX} pixels, got "
                 f"{self._ahead.width}x{self._ahead.height}"
             )
-        self.period_s = 1 / (settings.fps or self._own_fps or DEFAULT_FPS)
+        self.period_s = 1 / (wishes.fps or self._own_fps or DEFAULT_FPS)
         self.name = f"footage {file.name}"
         self._pace = Pace(self.period_s, clock or SystemClock())
 
@@ -116,7 +114,7 @@ class VideoCamera:
         return Picture(self._planes(frame), due_ns)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Close the file."""
         self._pictures.close()
 
     def _decode_for_ever(self) -> Generator[av.VideoFrame]:

@@ -57,8 +57,8 @@ class NumberedCamera:
 
     name = "numbered pictures"
 
-    def __init__(self, settings: CameraWishes) -> None:
-        self.period_s = 1 / (settings.fps or 20)
+    def __init__(self, wishes: CameraWishes) -> None:
+        self.period_s = 1 / (wishes.fps or 20)
         self._orders = Orders(Path(os.environ[FOLDER_VARIABLE]))
         self._due_s = time.monotonic()
 

@@ -15,7 +15,7 @@ class StillCamera:
     name = "still"
     period_s = 0.05
 
-    def __init__(self, settings: CameraWishes) -> None:
+    def __init__(self, wishes: CameraWishes) -> None:
         self._picture = draw(1)
 
     def next_picture(self, timeout_s: float) -> Picture | None:

@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
 
-from capture_proc.camera import CameraError, CameraWishes, NeverWorksError, Picture
+from capture_proc.camera import Camera, CameraError, CameraWishes, NeverWorksError, Picture
 from capture_proc.camera_controls import values_for
 from capture_proc.cameras.picamera2.hardware import HardwarePictures
 from capture_proc.cameras.picamera2.library import (
     HARDWARE_ENCODER,
-    Library,
     chosen,
     colour_space_name,
     controls_of,
@@ -28,8 +27,8 @@ from capture_proc.cameras.picamera2.library import (
 )
 from capture_proc.cameras.picamera2.modes import SensorMode, full_view_mode, mode_of_size, part_of_view
 from capture_proc.cameras.picamera2.planes import PlanePictures
-from capture_proc.options import DEFAULT_FPS, DEFAULT_QUALITY, DEFAULT_SIZE, ControlOrder, Picamera2Options
-from capture_proc.orientation import UPRIGHT, Orientation
+from capture_proc.options import DEFAULT_FPS, DEFAULT_SIZE, ControlOrder
+from capture_proc.orientation import Orientation
 
 _log = logging.getLogger(__name__)
 
@@ -53,39 +52,29 @@ class _Pictures(Protocol):
         """Give back what is lent."""
 
 
-class Picamera2Camera:
+class Picamera2Camera(Camera):
     """One camera, chosen by its Id: numbers change with what else is plugged in."""
 
-    def __init__(
-        self,
-        settings: CameraWishes,
-        options: Picamera2Options,
-        *,
-        camera_id: str = "",
-        orientation: Orientation = UPRIGHT,
-        quality: int = DEFAULT_QUALITY,
-        library: Any = None,
-    ) -> None:
+    def __init__(self, wishes: CameraWishes, library: Any) -> None:
         """Open, configure and start the camera; without an Id the first one (USB cameras come last).
 
-        `quality` is for the JPEGs of the hardware encoder. `library` stands in for the modules picamera2
-        and libcamera in tests.
+        `library` is a `Library`, or what stands in for it in tests.
 
         Raises:
             NoCameraError: it is not connected, or another program holds it.
             NeverWorksError: it cannot do what was asked for.
         """
-        self._library = library or Library()
-        if options.tuning_file is not None:
-            use_tuning(self._library, options.tuning_file)
-        information = chosen(self._library, camera_id)
+        self._library = library
+        if wishes.tuning_file is not None:
+            use_tuning(library, wishes.tuning_file)
+        information = chosen(library, wishes.id)
         self._id, self._model = information["Id"], information.get("Model", "camera")
-        self._picamera2 = opened(self._library, self._id)
+        self._picamera2 = opened(library, self._id)
         with ExitStack() as failing:
             failing.callback(self._picamera2.close)
-            self._configure(settings, options.sensor_mode, orientation)
-            self._asked = self._set_controls(options.control)
-            self._pictures = self._start(options.encoder, quality)
+            self._configure(wishes)
+            self._asked = self._set_controls(wishes.controls)
+            self._pictures = self._start(wishes.encoder, wishes.quality)
             failing.pop_all()
 
     def next_picture(self, timeout_s: float) -> Picture | None:
@@ -122,12 +111,11 @@ class Picamera2Camera:
             },
         }
 
-    def _configure(
-        self, settings: CameraWishes, sensor_mode: tuple[int, int] | None, orientation: Orientation
-    ) -> None:
+    def _configure(self, wishes: CameraWishes) -> None:
         """Configure for YUV420, and read back what was granted."""
-        size, fps = settings.size or DEFAULT_SIZE, settings.fps or DEFAULT_FPS
-        mode, self._view = self._sensor_mode(sensor_mode, size, fps)
+        size, fps = wishes.size or DEFAULT_SIZE, wishes.fps or DEFAULT_FPS
+        orientation = wishes.orientation
+        mode, self._view = self._sensor_mode(wishes.sensor_mode, size, fps)
         wanted = self._picamera2.create_video_configuration(
             main={"size": size, "format": "YUV420"},
             raw=None,  # nobody here takes raw pictures, and their buffers are large
@@ -144,10 +132,10 @@ class Picamera2Camera:
                 "or --sensor-mode"
             ) from error
         granted = self._picamera2.camera_configuration()
-        self._size = self._granted_size(granted["main"], size, asked=settings.size is not None)
+        self._size = self._granted_size(granted["main"], size, asked=wishes.size is not None)
         self._left = orientation.after(self._granted_flips(granted["transform"]))
         self._colours = self._granted_colours(granted["colour_space"])
-        self.period_s = self._granted_period_s(fps, asked=settings.fps is not None)
+        self.period_s = self._granted_period_s(fps, asked=wishes.fps is not None)
         self.name = f"{self._model} {self._size[0]}x{self._size[1]}"
 
     def _set_controls(self, orders: Sequence[ControlOrder]) -> dict[str, Any]:

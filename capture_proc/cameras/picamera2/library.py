@@ -63,14 +63,13 @@ class Library:
         self.hardware_encoder = MJPEGEncoder if in_hardware else None
 
 
-def list_cameras(tuning_file: str | None = None, library: Any = None) -> list[CameraFacts]:
-    """Return the facts of every camera that Picamera2 finds.
+def list_cameras(library: Any, tuning_file: str | None = None) -> list[CameraFacts]:
+    """Return the facts of every camera that Picamera2 finds. `library` is a `Library`, or its stand-in.
 
     Raises:
         NoCameraError: there is none.
         NeverWorksError: there is no such tuning.
     """
-    library = library or Library()
     if tuning_file is not None:
         use_tuning(library, tuning_file)
     facts = []

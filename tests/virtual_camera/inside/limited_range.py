@@ -10,13 +10,12 @@ import libcamera
 from capture_proc.camera import CameraWishes
 from capture_proc.cameras.picamera2.camera import Picamera2Camera
 from capture_proc.cameras.picamera2.library import Library
-from capture_proc.options import Picamera2Options
 
 
 class LimitedRangeCamera(Picamera2Camera):
     """Asks for the colours of television, as Picamera2 does unless told otherwise."""
 
-    def __init__(self, settings: CameraWishes) -> None:
+    def __init__(self, wishes: CameraWishes) -> None:
         library = Library()
         library.ColorSpace = SimpleNamespace(Sycc=libcamera.ColorSpace.Smpte170m)
-        super().__init__(settings, Picamera2Options(), library=library)
+        super().__init__(wishes, library)

@@ -23,7 +23,6 @@ from capture_proc.capture_loop import CaptureLoop, TimeLimits
 from capture_proc.clock import SystemClock
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
-from capture_proc.options import Picamera2Options
 from capture_proc.orientation import Orientation
 from shm_ring.frame import Frame
 from shm_ring.ring import Published
@@ -41,9 +40,7 @@ def _library() -> Library:
 
 
 def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
-    camera = Picamera2Camera(
-        CameraWishes((1280, 720), 30), Picamera2Options(encoder="hardware"), library=_library()
-    )
+    camera = Picamera2Camera(CameraWishes((1280, 720), 30, encoder="hardware"), _library())
     sink = FakeSink()
     loop = CaptureLoop(
         camera,
@@ -73,9 +70,4 @@ def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
 def test_ready_jpegs_are_not_turned_by_a_quarter() -> None:
     orientation = Orientation.of(90, "none")
     with pytest.raises(NeverWorksError, match="its ready JPEGs cannot be turned any more"):
-        Picamera2Camera(
-            CameraWishes(),
-            Picamera2Options(encoder="hardware"),
-            orientation=orientation,
-            library=_library(),
-        )
+        Picamera2Camera(CameraWishes(orientation=orientation, encoder="hardware"), _library())

@@ -27,8 +27,10 @@ from pathlib import Path
 from capture_proc.options import (
     DEFAULT_FPS,
     DEFAULT_SIZE,
+    CaptureCommands,
     CaptureOptions,
     Picamera2Options,
+    expected_size,
     first_frame_timeout_or_default,
     stall_timeout_or_default,
 )
@@ -76,6 +78,7 @@ def main(argv: Sequence[str]) -> int:
         argv,
         SupervisorOptions,
         CaptureOptions,
+        CaptureCommands,
         Picamera2Options,
         ServerOptions,
         program="supervisor.py",
@@ -86,8 +89,8 @@ def main(argv: Sequence[str]) -> int:
     if options.print_config:
         print(line)
         return os.EX_OK
-    if line.table(Picamera2Options).list_cameras:
-        become("capture", line.argv(Picamera2Options))
+    if line.table(CaptureCommands).list_cameras:
+        become("capture", [*line.argv(CaptureCommands), *line.argv(Picamera2Options)])
     try:
         lock_instance(options.instance)
         width, height = capture.size or DEFAULT_SIZE
@@ -117,19 +120,16 @@ def main(argv: Sequence[str]) -> int:
             Service([*handed_down, *own], memory, drill_file),
             Notifier(os.environ),
             capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
-            server_arguments=[*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"],
+            server_arguments=[
+                *line.argv(ServerOptions),
+                "--expected-size={}x{}".format(*expected_size(capture)),
+            ],
             capture_limits=_capture_limits(stall_timeout_s, first_frame_timeout_s),
             server_timeout_s=options.server_timeout_s,
             timing=Timing(options.backoff_s, options.backoff_most_s),
         ).run()
     finally:
         remove_files_of(own)
-
-
-def _expected_size(capture: CaptureOptions) -> str:
-    """Return the size of pictures that are still to come, as far as options tell."""
-    width, height = capture.size or DEFAULT_SIZE
-    return f"{height}x{width}" if capture.rotate in (90, 270) else f"{width}x{height}"
 
 
 @dataclass(frozen=True, slots=True)

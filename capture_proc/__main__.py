@@ -24,8 +24,9 @@ from capture_proc.drill import DrillCamera
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import (
-    CaptureDescriptors,
+    CaptureCommands,
     CaptureOptions,
+    HandedDown,
     Picamera2Options,
     first_frame_timeout_or_default,
     identical_after_or_default,
@@ -75,15 +76,16 @@ def main() -> int:
     line = read_or_exit(
         sys.argv[1:],
         CaptureOptions,
+        CaptureCommands,
         Picamera2Options,
-        CaptureDescriptors,
+        HandedDown,
         program="python -m capture_proc",
         about="Capture from a camera; without a supervisor, only say how many frames it gives.",
     )
-    options, given = line.table(CaptureOptions), line.table(CaptureDescriptors)
+    options, given = line.table(CaptureOptions), line.table(HandedDown)
     of_picamera2 = line.table(Picamera2Options)
     try:
-        if of_picamera2.list_cameras:
+        if line.table(CaptureCommands).list_cameras:
             for number in (signal.SIGINT, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
             kind = KINDS["picamera2"]
@@ -119,7 +121,7 @@ class _Outlets:
     left_behind: CaptureStatus | None
 
 
-def _outlets(given: CaptureDescriptors) -> _Outlets:
+def _outlets(given: HandedDown) -> _Outlets:
     if not given.frames_fd:
         dry_run = _DryRun()
         return _Outlets(dry_run, dry_run.report, None)

@@ -185,7 +185,7 @@ class Supervisor:
             [*capture_arguments, by_drill_file],
             descriptors=memory.for_capture().items(),
             environment=KEEP_BUFFERS,
-            watch=Watch(lambda: self._frames.publishes, "new frames in the ring", capture_limits),
+            watch=Watch(self._camera_gives, "new frames in the ring", capture_limits),
             now_s=now_s,
             timing=timing,
             hopeless=self._is_hopeless,
@@ -282,6 +282,10 @@ class Supervisor:
         self._give_up_s = min(self._give_up_s, now_s + _STOP_S)
         for child in self._children:
             child.stop(now_s)
+
+    def _camera_gives(self) -> int:
+        """Return a counter of frames; one that fits no slot shows as well that the camera works."""
+        return self._frames.publishes + self._frames.dropped_too_big
 
     def _server_beats(self) -> int:
         reading = self._server_board.read()

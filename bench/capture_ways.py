@@ -13,7 +13,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from capture_proc.cameras.picamera2.camera import Picamera2Camera
 from capture_proc.cameras.picamera2.library import Library
 from capture_proc.capture_loop import CaptureLoop, TimeLimits
 from capture_proc.clock import SystemClock
+from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import DEFAULT_QUALITY
@@ -37,7 +37,7 @@ WARM_UP_S = 1.0
 class Measured:
     """Publishes into a ring of its own, and notes what each frame took."""
 
-    empty = True
+    slot_bytes = 1 << 30
 
     def __init__(self, size: tuple[int, int]) -> None:
         name = f"ringcast-bench-{os.getpid()}"
@@ -74,10 +74,9 @@ def ringcast(size: tuple[int, int], seconds: float) -> Measured:
     """Let the capture loop encode and publish, as the capture process does."""
     camera = Picamera2Camera(CameraWishes(size, FPS), Library())
     measured = Measured(size)
-    encode = partial(to_jpeg, quality=DEFAULT_QUALITY)
     loop = CaptureLoop(
         camera,
-        encode,
+        FittingEncoder(to_jpeg, DEFAULT_QUALITY),
         measured,
         clock=SystemClock(),
         limits=TimeLimits(stall_timeout_s=5, first_frame_timeout_s=10),

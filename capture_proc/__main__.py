@@ -13,7 +13,6 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from capture_proc.camera import Camera, CameraError, NeverWorksError, NoCameraError
 from capture_proc.camera_list import camera_list
@@ -21,6 +20,7 @@ from capture_proc.cameras.kinds import KINDS, choose, opened, wishes_of
 from capture_proc.capture_loop import CaptureLoop, FrameSink, FrozenSceneError, StalledError, TimeLimits
 from capture_proc.clock import SystemClock
 from capture_proc.drill import DrillCamera
+from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import (
@@ -57,11 +57,9 @@ _STUCK_MARGIN_S = 0.35
 class _DryRun:
     """Takes frames and counts them: for a capture process without a ring."""
 
-    def __init__(self) -> None:
-        self.empty = True
+    slot_bytes = 1 << 30
 
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
-        self.empty = False
         return 1
 
     @staticmethod
@@ -146,8 +144,7 @@ def _capture(
     kind = KINDS[name]
     wishes = wishes_of(kind, options, of_picamera2, camera_id=camera_id)
     given_camera = opened(kind, kind.imported(wishes), wishes)
-    encode = partial(to_jpeg, quality=options.quality)
-    camera = DrillCamera(given_camera, encode, drill_file)
+    camera = DrillCamera(given_camera, to_jpeg, drill_file)
     stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
     if not 0 < camera.period_s < math.inf:
         raise NeverWorksError(
@@ -175,7 +172,7 @@ def _capture(
     )
     loop = CaptureLoop(
         camera,
-        camera.encode,
+        FittingEncoder(camera.encode, options.quality),
         outlets.sink,
         clock=SystemClock(),
         limits=limits,

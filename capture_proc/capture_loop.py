@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from capture_proc.camera import Camera, CameraError, NeverWorksError, Picture, Pixels, PixelsError
+from capture_proc.camera import Camera, CameraError, Picture, Pixels, PixelsError
 from capture_proc.clock import Clock
+from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import Finding, SceneWatch
 from capture_proc.ready_jpeg import Jpeg, UnusableJpegError
 from shm_ring.errors import TooBigError
@@ -44,8 +45,8 @@ class FrameSink(Protocol):
     """Where frames go: the ring, or nowhere in a dry run."""
 
     @property
-    def empty(self) -> bool:
-        """Whether no frame was ever published, by this process or an earlier one."""
+    def slot_bytes(self) -> int:
+        """The room for a frame."""
 
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
         """Take one frame; raise TooBigError if it does not fit."""
@@ -65,7 +66,7 @@ class CaptureLoop:
     def __init__(
         self,
         camera: Camera,
-        to_jpeg: Callable[[Pixels], Jpeg],
+        encoder: FittingEncoder,
         sink: FrameSink,
         *,
         clock: Clock,
@@ -81,7 +82,7 @@ class CaptureLoop:
         not, it is stuck in a call.
         """
         self._camera = camera
-        self._to_jpeg = to_jpeg
+        self._encoder = encoder
         self._sink = sink
         self._clock = clock
         self._limits = limits
@@ -94,8 +95,10 @@ class CaptureLoop:
         self._dropped: Counter[str] = Counter()
         self._last_captured_ns = -1
         self._last_number: int | None = None
-        self._last_frame_ns = clock.monotonic_ns()
-        self._reported_ns = self._last_frame_ns
+        self._moved = False
+        """Whether the camera gave a picture that could be a frame, and so is known to work."""
+        self._moved_ns = clock.monotonic_ns()
+        self._reported_ns = self._moved_ns
         self._published_at_report = 0
         self._fps = 0.0
 
@@ -105,14 +108,13 @@ class CaptureLoop:
         Raises:
             StalledError: no new frame came for the stall limit, or no first one for its own.
             FrozenSceneError: pictures have been identical for so long that a restart is tried.
-            NeverWorksError: the first frame of all fits no slot.
             PixelsError: the camera gave no picture but something else.
         """
         self._tell()
         while not stop_asked():
             limits = self._limits
-            limit_s = limits.stall_timeout_s if self._published else limits.first_frame_timeout_s
-            left_s = limit_s - (self._clock.monotonic_ns() - self._last_frame_ns) / 1e9
+            limit_s = limits.stall_timeout_s if self._moved else limits.first_frame_timeout_s
+            left_s = limit_s - (self._clock.monotonic_ns() - self._moved_ns) / 1e9
             if left_s <= 0:
                 raise StalledError(self._why_stalled(limit_s))
             self._say_that_it_goes_on(left_s)
@@ -153,7 +155,7 @@ class CaptureLoop:
         self._last_captured_ns = captured_ns
         self._look_for_change(picture.pixels, captured_ns)
         try:
-            jpeg = self._to_jpeg(picture.pixels)
+            jpeg = self._encoder.encode(picture.pixels, self._sink.slot_bytes)
         except UnusableJpegError as error:
             self._drop("unusable", "a picture was dropped: %s; check the camera or its cable", error)
             return
@@ -221,19 +223,22 @@ class CaptureLoop:
         try:
             sequence = self._sink.publish(jpeg.jpeg, facts.pack())
         except TooBigError as error:
-            cure = (
-                f"frame of {error.payload_bytes} bytes does not fit a slot of {error.slot_bytes}; "
-                "raise --slot-bytes or lower --quality"
+            self._note_that_it_moved()  # the ring counts it as well, and the supervisor looks there
+            self._drop(
+                "too_big",
+                "a frame was dropped: %d bytes do not fit a slot of %d; raise --slot-bytes",
+                error.payload_bytes,
+                error.slot_bytes,
             )
-            if self._sink.empty:
-                raise NeverWorksError(cure) from error
-            self._drop("too_big", "%s", cure)
             return
         if sequence is None:
             self._drop("busy", "a frame was dropped: readers that stand still hold all slots but the newest")
             return
         self._published += 1
-        self._last_frame_ns = self._clock.monotonic_ns()
+        self._note_that_it_moved()
+
+    def _note_that_it_moved(self) -> None:
+        self._moved, self._moved_ns = True, self._clock.monotonic_ns()
 
     def _drop(self, why: str, message: str, *details: object) -> None:
         self._dropped[why] += 1
@@ -255,6 +260,7 @@ class CaptureLoop:
                 fps=round(self._fps, 2),
                 frames=self._published,
                 dropped=dict(self._dropped),
+                squeezed=self._encoder.squeezed,
                 stall_timeout_s=self._limits.stall_timeout_s,
                 first_frame_timeout_s=self._limits.first_frame_timeout_s,
                 identical_s=round(self._scene.identical_s, 1),

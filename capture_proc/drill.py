@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from capture_proc.camera import Camera, CameraAround, Picture, Pixels, Yuv420, in_one_line
+from capture_proc.options import DEFAULT_QUALITY
 from capture_proc.ready_jpeg import Jpeg
 from proc_start.drills import AT_EACH_START, OF_CAMERAS, ordered_drill
 from proc_start.logs import flush_log
@@ -27,7 +28,7 @@ class DrillCamera(CameraAround):
     For the main thread.
     """
 
-    def __init__(self, camera: Camera, encode: Callable[[Pixels], Jpeg], file: str = "") -> None:
+    def __init__(self, camera: Camera, encode: Callable[[Pixels, int], Jpeg], file: str = "") -> None:
         """Take the camera and what encodes its pixels; `file` is the one by which faults are ordered."""
         super().__init__(camera)
         self._encode = encode
@@ -66,11 +67,11 @@ class DrillCamera(CameraAround):
             return self._with_fault(self._kind, timeout_s)
         return self._count(self._camera.next_picture(timeout_s))
 
-    def encode(self, pixels: Pixels) -> Jpeg:
+    def encode(self, pixels: Pixels, quality: int) -> Jpeg:
         """Encode pixels, or be stuck in it."""
         if self._kind == "encoder-stuck":
             _sleep_for_ever()
-        return self._encode(pixels)
+        return self._encode(pixels, quality)
 
     def _count(self, picture: Picture | None) -> Picture | None:
         self._pictures += picture is not None
@@ -96,7 +97,7 @@ class DrillCamera(CameraAround):
         return picture
 
     def _truncated(self, pixels: Pixels) -> bytes:
-        jpeg = self._encode(pixels).jpeg
+        jpeg = self._encode(pixels, DEFAULT_QUALITY).jpeg
         return jpeg[: len(jpeg) // 2]
 
 

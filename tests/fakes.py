@@ -72,12 +72,11 @@ class FakeSink:
     def __init__(self, most_bytes: int = 1 << 20) -> None:
         self.most_bytes = most_bytes
         self.frames: list[tuple[bytes, bytes]] = []
-        self.published_before = False
         self.full = False
 
     @property
-    def empty(self) -> bool:
-        return not self.frames and not self.published_before
+    def slot_bytes(self) -> int:
+        return self.most_bytes
 
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
         if len(payload) > self.most_bytes:

@@ -43,8 +43,8 @@ def _camera(picture: Pixels) -> FakeCamera:
     return FakeCamera([picture] * 10, FakeClock())
 
 
-def _encode(pixels: Pixels) -> Jpeg:
-    return to_jpeg(pixels, 80)
+def _encode(pixels: Pixels, quality: int = 80) -> Jpeg:
+    return to_jpeg(pixels, quality)
 
 
 def test_what_a_file_orders_begins_at_the_signal(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_any_name_of_a_camera_comes_through_logs_and_boards(name: Any) -> None:
 
 
 def test_pictures_without_a_fault_are_encoded_as_they_are() -> None:
-    assert DrillCamera(_camera(rgb()), _encode).encode(rgb()) == _encode(rgb())
+    assert DrillCamera(_camera(rgb()), _encode).encode(rgb(), 50) == _encode(rgb(), 50)
 
 
 def test_a_fault_may_be_an_exception(drilled: Drilled) -> None:

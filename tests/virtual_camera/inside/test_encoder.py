@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from capture_proc.cameras.picamera2.camera import Picamera2Camera
 from capture_proc.cameras.picamera2.library import Library
 from capture_proc.capture_loop import CaptureLoop, TimeLimits
 from capture_proc.clock import SystemClock
+from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.orientation import Orientation
@@ -44,7 +44,7 @@ def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
     sink = FakeSink()
     loop = CaptureLoop(
         camera,
-        partial(to_jpeg, quality=1),
+        FittingEncoder(to_jpeg, 1),
         sink,
         clock=SystemClock(),
         limits=TimeLimits(stall_timeout_s=5, first_frame_timeout_s=10),

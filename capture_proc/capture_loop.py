@@ -91,6 +91,7 @@ class CaptureLoop:
         self._arm = arm
         self._armed_ns = -1
         self._size: tuple[int, int] | None = None
+        self._size_changed = False
         self._published = 0
         self._dropped: Counter[str] = Counter()
         self._last_captured_ns = -1
@@ -159,16 +160,20 @@ class CaptureLoop:
         except UnusableJpegError as error:
             self._drop("unusable", "a picture was dropped: %s; check the camera or its cable", error)
             return
-        self._size = self._size or jpeg.size
-        if jpeg.size != self._size:
-            self._drop(
-                "wrong_size",
-                "a picture of %dx%d was dropped: the stream is %dx%d; restart the camera to change its size",
-                *jpeg.size,
+        self._note_size(jpeg.size)
+        self._publish(jpeg, captured_ns)
+
+    def _note_size(self, size: tuple[int, int]) -> None:
+        """Take note of a picture's size. It may change on an open stream: each part is a JPEG of its own."""
+        if self._size not in (None, size) and not self._size_changed:
+            self._size_changed = True
+            _log.warning(
+                "%s: the picture is %dx%d now, after %dx%d (logged once; /status shows the size)",
+                self._camera.name,
+                *size,
                 *self._size,
             )
-            return
-        self._publish(jpeg, captured_ns)
+        self._size = size
 
     def _look_for_change(self, pixels: Pixels, captured_ns: int) -> None:
         """Compare a picture with the one before; to be called before anything is drawn into it."""

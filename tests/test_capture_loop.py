@@ -111,11 +111,23 @@ def test_unusable_pictures_are_dropped_counted_and_told_once(
     assert rig.reports[-1].dropped == {"unusable": 3}
 
 
-def test_a_picture_of_another_size_is_dropped() -> None:
-    """Viewers must see one size: recorders and Chromium break on a change."""
-    rig = Rig(rgb(size=(64, 48)), rgb(size=(32, 24)), rgb(size=(64, 48)))
+@pytest.mark.parametrize(
+    "sizes",
+    [[(32, 24), *[(64, 48)] * 100], [*[(64, 48)] * 50, *[(32, 24)] * 50]],
+    ids=["odd first frame", "changes"],
+)
+def test_pictures_of_another_size_are_frames(
+    sizes: list[tuple[int, int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first frame set the rule, and a camera that kept to another size was restarted for ever.
+
+    https://github.com/jacksonliam/mjpg-streamer/issues/100, https://github.com/libuvc/libuvc/issues/122
+    """
+    rig = Rig(*[rgb(size=size) for size in sizes])
     rig.run_to_the_stall()
-    assert len(rig.frames) == 2
+    assert [(frame.facts.width_px, frame.facts.height_px) for frame in rig.frames] == sizes
+    assert (rig.reports[-1].size, rig.reports[-1].dropped) == (sizes[-1], {})
+    assert caplog.text.count("fake camera: the picture is ") == 1
 
 
 def test_a_frame_that_fits_no_slot_is_encoded_again_in_its_size(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from capture_proc.options import CaptureOptions, Picamera2Options
+from capture_proc.options import CaptureCommands, CaptureOptions, Picamera2Options
 from proc_start.options import options_of
 from server_proc.live.wishes import Wishes
 from server_proc.options import ServerOptions
@@ -23,7 +23,7 @@ def test_the_table_of_options_is_the_programs() -> None:
     rows = re.findall(r"^\| `(--[a-z-]+)` \| `([^`]+)` \| (.+) \|$", README, flags=re.MULTILINE)
     expected = [
         (flag, option.default, option.help)
-        for table in (SupervisorOptions, CaptureOptions, Picamera2Options, ServerOptions)
+        for table in (SupervisorOptions, CaptureOptions, CaptureCommands, Picamera2Options, ServerOptions)
         for flag, option in options_of(table).items()
     ]
     assert rows == expected

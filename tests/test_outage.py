@@ -37,10 +37,10 @@ def test_what_is_the_matter_and_since_when(since_s: float, had_frames: bool, exp
         ({"state": "starting", "tries": 1, "restarts": {"stalled": 1}}, "camera is being restarted"),
         ({"state": "starting", "tries": 2, "restarts": {"stalled": 2}}, "camera is being restarted, try 2"),
         ({"state": "running"}, "camera gives no new picture"),
-        ({"state": "killing"}, "camera hangs and is being ended"),
+        ({"state": "killing"}, "camera hangs and is being killed"),
         ({"state": "stuck"}, "camera driver hangs, a reboot may be needed"),
         ({"state": "backoff", "next_start_ns": 100 * S}, "camera is being restarted"),
-        ({"state": "backoff", "next_start_ns": 104 * S}, "camera ended, next try in 4 s"),
+        ({"state": "backoff", "next_start_ns": 104 * S}, "camera stopped, next try in 4 s"),
         (
             {"state": "backoff", "next_start_ns": 116 * S, "last_reason": "no camera (exit 69)"},
             "no camera found, next try in 16 s",

@@ -34,9 +34,9 @@ class Placeholders:
         self._drawing: Future[bytes] | None = None
         self._last = before_any
         self._due_s = 0.0
-        self._told = False
+        self._warned = False
         self.number = 0
-        """How many there were."""
+        """How many have been drawn."""
         self.current: Offer | None = None
         self.picture: Placeholder | None = None
         """The current one, for snapshots."""
@@ -55,12 +55,12 @@ class Placeholders:
         self._last = newest or self._before_any
         size = (self._last.facts.width_px, self._last.facts.height_px)
         title = headline(without_live_s, had_frames=newest is not None)
-        does = remedy(supervisor, round(now_s * 1e9))
-        lines = (title, does) if does else (title,)
+        cure = remedy(supervisor, round(now_s * 1e9))
+        lines = (title, cure) if cure else (title,)
         try:
             self._drawing = self._painter.submit(_draw, newest and newest.jpeg, size, lines)
         except RuntimeError as error:  # no thread can be started
-            self._tell(error)
+            self._warn_once(error)
             return
         self._drawing.add_done_callback(lambda _: self._drawn())
 
@@ -71,9 +71,9 @@ class Placeholders:
         drawing, self._drawing = self._drawing, None
         error = drawing.exception()
         if error is not None:
-            self._tell(error)
+            self._warn_once(error)
             return False
-        self._told = False
+        self._warned = False
         jpeg = drawing.result()
         self.current = Offer(self._last._replace(jpeg=jpeg))
         self.picture = Placeholder(jpeg, round(now_s * 1e9))
@@ -89,12 +89,12 @@ class Placeholders:
         """Draw no more."""
         self._painter.shutdown(wait=False)
 
-    def _tell(self, error: BaseException) -> None:
-        """Say once that nothing can be drawn. Whatever the reason is, it must not end the server."""
-        if not self._told:
-            self._told = True
-            what = f"{type(error).__name__}: {error}"
-            _log.error("no placeholder can be drawn, and it is tried again each second: %s", what)
+    def _warn_once(self, error: BaseException) -> None:
+        """Log once that drawing fails. No cause of that may end the server."""
+        if not self._warned:
+            self._warned = True
+            cause = f"{type(error).__name__}: {error}"
+            _log.error("cannot draw a placeholder, trying again every second: %s", cause)
 
 
 def _draw(last_jpeg: bytes | None, size: tuple[int, int], lines: tuple[str, ...]) -> bytes:

@@ -74,21 +74,21 @@ class Task(WSGITask):
 
 def with_takeover(application: WSGIApplication) -> WSGIApplication:
     """Return an application that hands a connection over where `application` answers a ticket."""
-    told = False
+    warned = False
 
     def application_with_takeover(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        nonlocal told
+        nonlocal warned
         answer = application(environ, start_response)
         if not isinstance(answer, Ticket):
             return answer
         try:
             environ[_TASK].hand_over(answer)
-            told = False
+            warned = False
         except OSError as error:
-            if not told:
-                told = True
+            if not warned:
+                warned = True
                 _log.warning("cannot serve new viewers for now: %s; %s", error.strerror, CURE)
-            sentence = f"No new viewer can be served now: {error.strerror}; try again soon.\n".encode()
+            sentence = f"Cannot serve new viewers now: {error.strerror}; try again soon.\n".encode()
             headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(sentence)))]
             start_response("503 Service Unavailable", [*headers, ("Retry-After", "5")], sys.exc_info())
             return (sentence,)

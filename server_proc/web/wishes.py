@@ -18,7 +18,7 @@ def wishes_of(req: falcon.Request) -> Wishes:
     """Return what a client wishes of a stream.
 
     Raises:
-        falcon.HTTPBadRequest: a known query key has a value that means nothing.
+        falcon.HTTPBadRequest: a known query key has a value that it cannot have.
     """
     return Wishes(
         address=req.context.address,
@@ -38,7 +38,7 @@ def key_of(req: falcon.Request) -> str:
     """
     text = _last(req, "key") or ""
     if len(text) > _KEY_CHARACTERS:
-        raise _bad(f"key expects up to {_KEY_CHARACTERS} characters; {len(text)} came")
+        raise _bad(f"key expects up to {_KEY_CHARACTERS} characters; got {len(text)}")
     return text
 
 
@@ -52,7 +52,7 @@ def flag_of(req: falcon.Request, name: str) -> bool | None:
     if text is None:
         return None
     if text not in ("0", "1"):
-        raise _bad(f"{name} expects 0 or 1; {text[:40]!r} came")
+        raise _bad(f"{name} expects 0 or 1; got {text[:40]!r}")
     return text == "1"
 
 
@@ -60,13 +60,13 @@ def number_of(req: falcon.Request, name: str) -> int | None:
     """Return the whole number of a query key, None where it is not there.
 
     Raises:
-        falcon.HTTPBadRequest: it is no whole number from 0 on.
+        falcon.HTTPBadRequest: it is not a whole number, 0 or more.
     """
     text = _last(req, name)
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
-        raise _bad(f"{name} expects a whole number from 0 on; {text[:40]!r} came")
+        raise _bad(f"{name} expects a whole number, 0 or more; got {text[:40]!r}")
     return int(text)
 
 
@@ -91,7 +91,7 @@ def _fps(req: falcon.Request) -> float | None:
     except ValueError:
         fps = 0.0
     if not _LEAST_FPS <= fps <= _MOST_FPS:
-        raise _bad(f"fps expects frames a second from {_LEAST_FPS:g} to {_MOST_FPS:g}; {text[:40]!r} came")
+        raise _bad(f"fps expects frames a second from {_LEAST_FPS:g} to {_MOST_FPS:g}; got {text[:40]!r}")
     return fps
 
 
@@ -103,7 +103,7 @@ def _last(req: falcon.Request, name: str) -> str | None:
 
 def _printable(text: str, most: int) -> str:
     """Return text as a log can carry it: what a client chose must not forge lines."""
-    return "".join(one if " " <= one <= "~" else "?" for one in text[:most])
+    return "".join(character if " " <= character <= "~" else "?" for character in text[:most])
 
 
 def _bad(sentence: str) -> falcon.HTTPBadRequest:

@@ -101,6 +101,7 @@ def main(argv: Sequence[str]) -> int:
     first_frame_timeout_s = first_frame_timeout_or_default(capture.first_frame_timeout_s, stall_timeout_s)
     drill_file = drills.drill_file(runtime_directory(), options.instance)
     drill_file.unlink(missing_ok=True)
+    systemd = Notifier(os.environ)
     service = Service([*handed_down, *own], memory, Rings(memory), drill_file)
     timing, now_s = Timing(options.backoff_s, options.backoff_most_s), time.monotonic()
     of_camera = [*line.argv(CaptureOptions), *line.argv(Picamera2Options)]
@@ -109,11 +110,12 @@ def main(argv: Sequence[str]) -> int:
         return Supervisor(
             signals,
             service,
-            Notifier(os.environ),
+            systemd,
             capture=capture_child(
                 service, of_camera, capture_limits(stall_timeout_s, first_frame_timeout_s), now_s, timing
             ),
             server=server_child(service, of_server, options.server_timeout_s, now_s, timing),
+            stays=systemd.listens or bool(handed_down),
         ).run()
     finally:
         remove_files_of(own)
@@ -129,11 +131,19 @@ class Supervisor:
     """The poll loop. For the main thread, once per process."""
 
     def __init__(
-        self, signals: int, service: Service, systemd: Notifier, *, capture: Child, server: Child
+        self,
+        signals: int,
+        service: Service,
+        systemd: Notifier,
+        *,
+        capture: Child,
+        server: Child,
+        stays: bool = False,
     ) -> None:
         """Take what was made for the service, and its children.
 
-        `signals` is the descriptor from which the numbers of arrived signals are read.
+        `signals` is the descriptor from which the numbers of arrived signals are read. A service that
+        `stays` goes on serving when the camera can never work, and shows why.
         """
         self._signals = signals
         self._service = service
@@ -148,6 +158,8 @@ class Supervisor:
         self._server_was_ready = False
         self._drill_due = ""
         self._exit_code = os.EX_OK
+        self._stays = stays
+        self._camera_is_done = False
         self._stopping = False
         self._stop_was_moved = False
         self._give_up_s = float("inf")
@@ -200,8 +212,11 @@ class Supervisor:
             _log.info("%s: stopping", signal.Signals(number).name)
             self._stop(now_s)
         elif number == signal.SIGUSR1:
-            _log.info("SIGUSR1: the camera is restarted")
-            self._capture.restart(now_s)
+            if self._capture.policy.state is State.DONE:
+                _log.warning("SIGUSR1: the camera cannot be restarted alone; restart the service")
+            else:
+                _log.info("SIGUSR1: restarting the camera")
+                self._capture.restart(now_s)
         elif number == signal.SIGUSR2:
             self._order_drill(now_s)
 
@@ -256,8 +271,19 @@ class Supervisor:
             )
 
     def _end_without_camera(self, now_s: float) -> None:
-        """End the service when the capture process can never work."""
-        if self._capture.policy.state is State.DONE and not self._stopping:
+        """End the service when the capture process can never work, unless it is to stay.
+
+        Systemd would start it again as soon as a viewer connects to its socket, for as long as one tries.
+        """
+        if self._capture.policy.state is not State.DONE or self._stopping or self._camera_is_done:
+            return
+        self._camera_is_done = True
+        if self._stays:
+            _log.error(
+                "no picture until this is corrected and the service is restarted: %s",
+                self._capture.last_error or self._capture.last_reason,
+            )
+        else:
             self._exit_code = os.EX_USAGE
             self._stop(now_s)
 

@@ -63,6 +63,8 @@ class Child:
         """Of the last process that ended; minus the signal's number where one killed it."""
         self.restarts: Counter[str] = Counter()
         self.last_reason: str | None = None
+        self.last_error = ""
+        """The last error in the log of the last process that ended."""
         self._command = tuple(command)
         self._descriptors = tuple(descriptors)
         self._environment = environment or {}
@@ -97,6 +99,7 @@ class Child:
             tries=self.policy.tries,
             restarts=dict(self.restarts),
             last_reason=self.last_reason,
+            last_error=self.last_error or None,
             last_recovery_s=None if last_s is None else round(last_s, 3),
             recoveries_s=self._recoveries.histogram,
             next_start_ns=round(self.policy.deadline_s * 1e9) if state is State.BACKOFF else None,
@@ -185,9 +188,10 @@ class Child:
     def _reap(self) -> bool:
         """Tell whether the process has ended."""
         exit_code = self._process.reap() if self._process else None
-        if exit_code is None:
+        if self._process is None or exit_code is None:
             return False
-        self.exit_code, self._process = exit_code, None
+        self.exit_code, self.last_error = exit_code, self._process.last_error
+        self._process = None
         return True
 
     def _report_exit(self, now_s: float) -> None:

@@ -36,7 +36,7 @@ from server_proc.options import ServerOptions
 from shm_ring.errors import SegmentError
 from shm_ring.status import SupervisorStatus
 from supervisor_proc.child import Child
-from supervisor_proc.children import Service, capture_child, capture_limits, server_child
+from supervisor_proc.children import Service, capture_child, capture_limits, follow_capture, server_child
 from supervisor_proc.errors import ServiceError
 from supervisor_proc.health import Health
 from supervisor_proc.instance import AlreadyRunningError, lock_instance, runtime_directory
@@ -177,7 +177,7 @@ class Supervisor:
                 break
             for number in _arrived(self._signals):
                 self._on_signal(number, now_s)
-            self._follow_capture_limits()
+            follow_capture(self._capture, self._rings.capture_board.read(), now_s)
             for child in self._children:
                 child.tick(now_s)
             self._drill()
@@ -261,14 +261,6 @@ class Supervisor:
         self._give_up_s = min(self._give_up_s, now_s + _STOP_S)
         for child in self._children:
             child.stop(now_s)
-
-    def _follow_capture_limits(self) -> None:
-        """Take the time limits from capture's board: they follow from the footage's own frame rate."""
-        reading = self._rings.capture_board.read()
-        if reading is not None:
-            self._capture.policy.limits = capture_limits(
-                reading.row.stall_timeout_s, reading.row.first_frame_timeout_s
-            )
 
     def _end_without_camera(self, now_s: float) -> None:
         """End the service when the capture process can never work, unless it is to stay.

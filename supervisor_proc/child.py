@@ -75,6 +75,9 @@ class Child:
         self._seen_progress = watch.progress()
         self._process: Process | None = None
         self._cause: str | None = None
+        self._step = ""
+        self.started_s = now_s
+        """When the newest process was started."""
 
     def fileno(self) -> int | None:
         """Return the descriptor that is readable when the process has ended, None where there is none."""
@@ -122,7 +125,8 @@ class Child:
         if action is Action.ABORT:
             limits = self.policy.limits
             silent_s = limits.first_progress_s if before is State.STARTING else limits.progress_s
-            self._cause = f"hung: no progress for {silent_s:g} s"
+            at = f" ({self._step})" if self._step and before is State.STARTING else ""
+            self._cause = f"hung: no progress for {silent_s:g} s{at}"
         if exited:
             if before is State.RUNNING and self.exit_code == STUCK:
                 self._cause = HUNG
@@ -132,6 +136,12 @@ class Child:
         self._act(action, now_s)
         if self.policy.state is not self._state:
             self._state, self._since_s = self.policy.state, now_s
+
+    def take_step(self, step: str, now_s: float) -> None:
+        """Take how far the start of the process is, as it says itself."""
+        if step and step != self._step:
+            self._step = step
+            self.policy.step(now_s)
 
     def stop(self, now_s: float) -> None:
         """Stop the process for good."""
@@ -176,6 +186,7 @@ class Child:
 
     def _spawn(self, now_s: float) -> None:
         self._cause = None
+        self._step, self.started_s = "", now_s
         try:
             self._process = Process(
                 self._command, descriptors=self._descriptors, environment=self._environment

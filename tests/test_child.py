@@ -31,6 +31,8 @@ if how == "helped":
     import subprocess
     helper = subprocess.Popen(["sleep", "60"])
     open(beat + ".helper", "w").write(str(helper.pid))
+if how == "hangs":
+    time.sleep(60)
 if how == "exits":
     sys.exit(75)
 open(beat, "a").write("x")
@@ -150,6 +152,17 @@ def test_a_hung_child_prints_its_stacks_and_is_started_again(
     assert ward.child.last_reason == "hung: no progress for 0.3 s"
     assert "most recent call first" in capfd.readouterr().err
     assert "its stacks follow" in caplog.text
+
+
+def test_one_that_hangs_at_its_start_prints_its_stacks_too(
+    folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    ward = Ward(folder, "hangs", Limits(3.0, 60))
+    ward.until(State.STARTING)
+    ward.until(State.ABORTING)
+    ward.until(State.BACKOFF)
+    assert ward.child.last_reason == "hung: no progress for 3 s"
+    assert "most recent call first" in capfd.readouterr().err
 
 
 def test_a_child_that_ignores_sigterm_is_killed(folder: Path) -> None:

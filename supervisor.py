@@ -43,6 +43,7 @@ from supervisor_proc.instance import AlreadyRunningError, lock_instance, runtime
 from supervisor_proc.listening import listen, remove_files_of, urls
 from supervisor_proc.options import SupervisorOptions
 from supervisor_proc.orphans import reap_orphans
+from supervisor_proc.pi_health import PiHealth
 from supervisor_proc.process import become
 from supervisor_proc.restart_policy import State, Timing
 from supervisor_proc.sentence import in_a_sentence
@@ -103,6 +104,7 @@ def main(argv: Sequence[str]) -> int:
     drill_file.unlink(missing_ok=True)
     systemd = Notifier(os.environ)
     service = Service([*handed_down, *own], memory, Rings(memory), drill_file)
+    pi_health = PiHealth()
     timing, now_s = Timing(options.backoff_s, options.backoff_most_s), time.monotonic()
     of_camera = [*line.argv(CaptureOptions), *line.argv(Picamera2Options)]
     of_server = [*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"]
@@ -112,9 +114,15 @@ def main(argv: Sequence[str]) -> int:
             service,
             systemd,
             capture=capture_child(
-                service, of_camera, capture_limits(stall_timeout_s, first_frame_timeout_s), now_s, timing
+                service,
+                of_camera,
+                capture_limits(stall_timeout_s, first_frame_timeout_s),
+                now_s,
+                timing,
+                pi_health.trouble,
             ),
             server=server_child(service, of_server, options.server_timeout_s, now_s, timing),
+            pi_health=pi_health,
             stays=systemd.listens or bool(handed_down),
         ).run()
     finally:
@@ -138,6 +146,7 @@ class Supervisor:
         *,
         capture: Child,
         server: Child,
+        pi_health: PiHealth | None = None,
         stays: bool = False,
     ) -> None:
         """Take what was made for the service, and its children.
@@ -158,6 +167,7 @@ class Supervisor:
         self._server_was_ready = False
         self._drill_due = ""
         self._exit_code = os.EX_OK
+        self._pi_health = pi_health or PiHealth()
         self._stays = stays
         self._camera_is_done = False
         self._stopping = False
@@ -177,6 +187,7 @@ class Supervisor:
                 break
             for number in _arrived(self._signals):
                 self._on_signal(number, now_s)
+            self._pi_health.sample(now_s)
             follow_capture(self._capture, self._rings.capture_board.read(), now_s)
             for child in self._children:
                 child.tick(now_s)

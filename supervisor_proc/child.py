@@ -6,13 +6,12 @@ from __future__ import annotations
 import logging
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shm_ring.status import ChildStatus
 from supervisor_proc.exit_words import CAMERA_HANGS, HUNG, STUCK, in_words
-from supervisor_proc.pi_health import pi_trouble
-from supervisor_proc.process import Process
+from supervisor_proc.process import Process, Program
 from supervisor_proc.recoveries import Recoveries
 from supervisor_proc.restart_policy import Action, Limits, RestartPolicy, State, Timing
 
@@ -44,18 +43,18 @@ class Child:
     def __init__(
         self,
         name: str,
-        command: Sequence[str],
+        program: Program,
         *,
-        descriptors: Iterable[int] = (),
-        environment: Mapping[str, str] | None = None,
         watch: Watch,
         now_s: float,
         timing: Timing = Timing(),
         done_after: Callable[[int], bool] = lambda exit_code: False,
+        trouble: Callable[[float], str] = lambda now_s: "",
     ) -> None:
-        """Describe the child: its `command`, and the `descriptors` that it inherits.
+        """Describe the child.
 
-        After an exit code for which `done_after` is true it is done: it is not started again.
+        After an exit code for which `done_after` is true it is done: it is not started again. `trouble` says
+        what was wrong with the machine lately, for the log where the child hangs.
         """
         self.name = name
         self.policy = RestartPolicy(watch.limits, now_s, timing)
@@ -65,13 +64,12 @@ class Child:
         self.last_reason: str | None = None
         self.last_error = ""
         """The last error in the log of the last process that ended."""
-        self._command = tuple(command)
-        self._descriptors = tuple(descriptors)
-        self._environment = environment or {}
+        self._program = program
         self.watch = watch
         self._recoveries = Recoveries()
         self._state, self._since_s = self.policy.state, now_s
         self._done_after = done_after
+        self._trouble = trouble
         self._seen_progress = watch.progress()
         self._process: Process | None = None
         self._cause: str | None = None
@@ -169,7 +167,7 @@ class Child:
                 self.name,
                 process.pid,
                 self._cause,
-                _of_pi(),
+                self._lately(now_s),
             )
             process.signal(signal.SIGUSR1)
         elif action is Action.KILL:
@@ -188,9 +186,7 @@ class Child:
         self._cause = None
         self._step, self.started_s = "", now_s
         try:
-            self._process = Process(
-                self._command, descriptors=self._descriptors, environment=self._environment
-            )
+            self._process = Process(self._program)
         except OSError as error:  # no memory, or no process left
             self._cause = f"cannot be started: {error.strerror}"
             self.policy.tick(now_s, exited=True)
@@ -214,10 +210,9 @@ class Child:
         level = logging.INFO if self._cause == _ASKED_FOR else logging.WARNING
         wait_s = self.policy.deadline_s - now_s
         when = f"in {wait_s:.2f} s" if wait_s > 0 else "at once"
-        of_pi = _of_pi() if self.exit_code in CAMERA_HANGS else ""
-        _log.log(level, "%s ended: %s; next start %s%s", self.name, self.last_reason, when, of_pi)
+        lately = self._lately(now_s) if self.exit_code in CAMERA_HANGS else ""
+        _log.log(level, "%s ended: %s; next start %s%s", self.name, self.last_reason, when, lately)
 
-
-def _of_pi() -> str:
-    trouble = pi_trouble()
-    return trouble and f"; {trouble}"
+    def _lately(self, now_s: float) -> str:
+        trouble = self._trouble(now_s)
+        return trouble and f"; {trouble}"

@@ -6,19 +6,19 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from shm_ring.board import Reading
 from shm_ring.status import CaptureStatus
 from supervisor_proc.child import KEEP_BUFFERS, Child, Watch
-from supervisor_proc.process import command_of
+from supervisor_proc.process import Program, command_of
 from supervisor_proc.restart_policy import Limits, Timing
 from supervisor_proc.shared_memory import Rings, SharedMemory
 
 IMPORTING_S = 20.0
-"""How long a capture process may take to its first step, and to its imports: on a Zero 2 from a cold SD card."""
+"""How long a capture process may take to its first step, and for its imports, from a cold SD card."""
 OPENING_S = 10.0
 """How long a camera may take to be opened."""
 FIRST_BOARD_S = 10.0
@@ -52,21 +52,31 @@ def capture_limits(
 
 
 def capture_child(
-    service: Service, arguments: Sequence[str], limits: Limits, now_s: float, timing: Timing = Timing()
+    service: Service,
+    arguments: Sequence[str],
+    limits: Limits,
+    now_s: float,
+    timing: Timing = Timing(),
+    trouble: Callable[[float], str] = lambda now_s: "",
 ) -> Child:
     """Return the child that captures; `arguments` are its options."""
     inherited = service.memory.for_capture()
     frames = service.rings.frames
     return Child(
         "capture",
-        command_of("capture", [*arguments, f"--drill-file={service.drill_file}", *_in_options(inherited)]),
-        descriptors=inherited.values(),
-        environment=KEEP_BUFFERS,
+        Program(
+            command_of(
+                "capture", [*arguments, f"--drill-file={service.drill_file}", *_in_options(inherited)]
+            ),
+            tuple(inherited.values()),
+            KEEP_BUFFERS,
+        ),
         watch=Watch(lambda: frames.publishes, "new frames in the ring", limits),
         now_s=now_s,
         timing=timing,
         # a wrong option is not tried again; a camera that once gave a frame always is
         done_after=lambda exit_code: exit_code == os.EX_USAGE and frames.publishes == 0,
+        trouble=trouble,
     )
 
 
@@ -100,8 +110,10 @@ def server_child(
 
     return Child(
         "server",
-        command_of("server", [*arguments, *own, *listen, *_in_options(inherited)]),
-        descriptors=[*sockets, *inherited.values()],
+        Program(
+            command_of("server", [*arguments, *own, *listen, *_in_options(inherited)]),
+            (*sockets, *inherited.values()),
+        ),
         watch=Watch(
             beats,
             "its heartbeat: Waitress's two threads and the fan-out move",

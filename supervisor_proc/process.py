@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,6 +35,17 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), search_path)))}
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is started."""
+
+    command: Sequence[str]
+    descriptors: Sequence[int] = ()
+    """Those that it inherits."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What differs in its environment."""
+
+
 class Process:
     """A process from its start to its reaping. For the supervisor's main thread.
 
@@ -41,14 +53,8 @@ class Process:
     that made it ends (prctl(2), PR_SET_PDEATHSIG).
     """
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        *,
-        descriptors: Iterable[int],
-        environment: Mapping[str, str],
-    ) -> None:
-        """Start `command` in a session of its own; it inherits `descriptors`.
+    def __init__(self, program: Program) -> None:
+        """Start a program in a session of its own.
 
         Raises:
             OSError: no memory, no descriptor or no process is left, or the program is gone.
@@ -59,11 +65,11 @@ class Process:
         own = {SUPERVISOR_PID: str(os.getpid()), LAST_ERROR_FD: str(self._last_error_fd)}
         try:
             self._popen = subprocess.Popen(
-                list(command),
+                list(program.command),
                 stdin=subprocess.DEVNULL,
-                pass_fds=(*descriptors, self._last_error_fd),
+                pass_fds=(*program.descriptors, self._last_error_fd),
                 start_new_session=True,
-                env={**_environment(), **environment, **own},
+                env={**_environment(), **program.environment, **own},
             )
         except BaseException:
             os.close(self._last_error_fd)

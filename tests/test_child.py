@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_proc.child import Child, Watch
+from supervisor_proc.process import Program
 from supervisor_proc.restart_policy import Limits, State, Timing
 from tests.conditions import eventually
 from tests.running import alive
@@ -56,15 +57,17 @@ class Ward:
         *,
         program: str = sys.executable,
         done_after: Callable[[int], bool] = lambda _: False,
+        trouble: str = "",
     ) -> None:
         beat = folder / "beat"
         beat.touch()
         self.child = Child(
             "misbehaving",
-            [program, "-m", "misbehaving_proc", how, str(beat)],
+            Program([program, "-m", "misbehaving_proc", how, str(beat)]),
             watch=Watch(lambda: beat.stat().st_size, "beats", limits),
             now_s=time.monotonic(),
             done_after=done_after,
+            trouble=lambda now_s: trouble,
         )
 
     def until(self, *states: State, within_s: float = 15.0) -> None:
@@ -145,10 +148,11 @@ def test_a_killed_child_is_started_again(folder: Path) -> None:
 def test_a_hung_child_prints_its_stacks_and_is_started_again(
     folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    ward = Ward(folder, "well", Limits(10, 0.3))
+    ward = Ward(folder, "well", Limits(10, 0.3), trouble="under-voltage 3 s before")
     ward.until(State.RUNNING)
     ward.until(State.ABORTING)
     ward.until(State.BACKOFF)
+    assert "if it can print them; under-voltage 3 s before" in caplog.text
     assert ward.child.last_reason == "hung: no progress for 0.3 s"
     assert "most recent call first" in capfd.readouterr().err
     assert "its stacks follow" in caplog.text

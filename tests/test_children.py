@@ -12,6 +12,7 @@ from shm_ring.board import Reading
 from shm_ring.status import CaptureStatus
 from supervisor_proc.child import Child, Watch
 from supervisor_proc.children import IMPORTING_S, OPENING_S, capture_limits, follow_capture
+from supervisor_proc.process import Program
 from supervisor_proc.restart_policy import Limits, State, Timing
 from tests.conditions import eventually
 from tests.rows import capture_status
@@ -26,7 +27,7 @@ def starting() -> Child:
     """A capture process that was started at 100 s and does nothing."""
     child = Child(
         "capture",
-        [sys.executable, "-c", "import time; time.sleep(60)"],
+        Program([sys.executable, "-c", "import time; time.sleep(60)"]),
         watch=Watch(lambda: 0, "frames", Limits(20.0, 3.0)),
         now_s=100.0,
         timing=Timing(),

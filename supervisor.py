@@ -24,8 +24,10 @@ from collections.abc import Sequence
 from capture_proc.options import (
     DEFAULT_FPS,
     DEFAULT_SIZE,
+    CaptureCommands,
     CaptureOptions,
     Picamera2Options,
+    expected_size,
     first_frame_timeout_or_default,
     stall_timeout_or_default,
 )
@@ -66,6 +68,7 @@ def main(argv: Sequence[str]) -> int:
         argv,
         SupervisorOptions,
         CaptureOptions,
+        CaptureCommands,
         Picamera2Options,
         ServerOptions,
         program="supervisor.py",
@@ -76,8 +79,8 @@ def main(argv: Sequence[str]) -> int:
     if options.print_config:
         print(line)
         return os.EX_OK
-    if line.table(Picamera2Options).list_cameras:
-        become("capture", line.argv(Picamera2Options))
+    if line.table(CaptureCommands).list_cameras:
+        become("capture", [*line.argv(CaptureCommands), *line.argv(Picamera2Options)])
     try:
         lock_instance(options.instance)
         width, height = capture.size or DEFAULT_SIZE
@@ -104,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
     service = Service([*handed_down, *own], memory, Rings(memory), drill_file)
     timing, now_s = Timing(options.backoff_s, options.backoff_most_s), time.monotonic()
     of_camera = [*line.argv(CaptureOptions), *line.argv(Picamera2Options)]
-    of_server = [*line.argv(ServerOptions), f"--expected-size={_expected_size(capture)}"]
+    of_server = [*line.argv(ServerOptions), "--expected-size={}x{}".format(*expected_size(capture))]
     try:
         return Supervisor(
             signals,
@@ -117,12 +120,6 @@ def main(argv: Sequence[str]) -> int:
         ).run()
     finally:
         remove_files_of(own)
-
-
-def _expected_size(capture: CaptureOptions) -> str:
-    """Return the size of pictures that are still to come, as far as options tell."""
-    width, height = capture.size or DEFAULT_SIZE
-    return f"{height}x{width}" if capture.rotate in (90, 270) else f"{width}x{height}"
 
 
 class Supervisor:

@@ -13,19 +13,19 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from capture_proc.camera import CameraSettings
+from capture_proc.camera import CameraWishes
+from capture_proc.cameras.picamera2.camera import Picamera2Camera
+from capture_proc.cameras.picamera2.library import Library
 from capture_proc.capture_loop import CaptureLoop, TimeLimits
 from capture_proc.clock import SystemClock
+from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
-from capture_proc.options import DEFAULT_QUALITY, Picamera2Options
-from capture_proc.picamera2_camera import Picamera2Camera
-from capture_proc.picamera2_library import Library
+from capture_proc.options import DEFAULT_QUALITY
 from shm_ring.layout import Geometry
 from shm_ring.ring import RingWriter
 from shm_ring.segment import Segment, create_segment
@@ -37,7 +37,7 @@ WARM_UP_S = 1.0
 class Measured:
     """Publishes into a ring of its own, and notes what each frame took."""
 
-    empty = True
+    slot_bytes = 1 << 30
 
     def __init__(self, size: tuple[int, int]) -> None:
         name = f"ringcast-bench-{os.getpid()}"
@@ -72,12 +72,11 @@ class Measured:
 
 def ringcast(size: tuple[int, int], seconds: float) -> Measured:
     """Let the capture loop encode and publish, as the capture process does."""
-    camera = Picamera2Camera(CameraSettings(size, FPS), Picamera2Options())
+    camera = Picamera2Camera(CameraWishes(size, FPS), Library())
     measured = Measured(size)
-    encode = partial(to_jpeg, quality=DEFAULT_QUALITY)
     loop = CaptureLoop(
         camera,
-        encode,
+        FittingEncoder(to_jpeg, DEFAULT_QUALITY),
         measured,
         clock=SystemClock(),
         limits=TimeLimits(stall_timeout_s=5, first_frame_timeout_s=10),
@@ -91,7 +90,7 @@ def ringcast(size: tuple[int, int], seconds: float) -> Measured:
 
 def nothing(size: tuple[int, int], seconds: float) -> Measured:
     """Let the pictures go as they are: what the virtual camera itself and Picamera2 cost."""
-    camera = Picamera2Camera(CameraSettings(size, FPS), Picamera2Options())
+    camera = Picamera2Camera(CameraWishes(size, FPS), Library())
     measured = Measured(size)
     end_s = time.monotonic() + WARM_UP_S + seconds
     while time.monotonic() < end_s:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.rig_frames import StampedFrames
-from capture_proc.camera import CameraSettings
+from capture_proc.camera import CameraWishes
+from capture_proc.cameras.pattern import PatternCamera
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import DEFAULT_QUALITY, DEFAULT_SIZE
-from capture_proc.pattern_camera import PatternCamera
 
 FPS = 20
 CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
@@ -38,7 +38,7 @@ def stamped(path: Path) -> Iterator[bytes]:
 
 def pattern() -> Iterator[bytes]:
     """Yield the test pattern as JPEGs, each when it is due."""
-    camera = PatternCamera(CameraSettings(size=DEFAULT_SIZE, fps=FPS))
+    camera = PatternCamera(CameraWishes(size=DEFAULT_SIZE, fps=FPS))
     while True:
         if picture := camera.next_picture(1.0):
             yield to_jpeg(picture.pixels, DEFAULT_QUALITY).jpeg

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from bench.rig_frames import StampedFrames
-from capture_proc.camera import CameraSettings, Picture
+from capture_proc.camera import CameraWishes, Picture
 from capture_proc.clock import SystemClock
 from capture_proc.pace import Pace
 
@@ -17,8 +17,8 @@ class RigCamera:
 
     name = "measuring rig"
 
-    def __init__(self, settings: CameraSettings) -> None:
-        self.period_s = 1 / (settings.fps or 20)
+    def __init__(self, wishes: CameraWishes) -> None:
+        self.period_s = 1 / (wishes.fps or 20)
         self._frames = StampedFrames(Path(os.environ["RIG_FRAMES"]))
         self._pace = Pace(self.period_s, SystemClock())
 

@@ -13,25 +13,25 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-from capture_proc.camera import Camera, CameraChoiceError, CameraError, NoCameraError
-from capture_proc.camera_choice import open_camera
+from capture_proc.camera import Camera, CameraError, NeverWorksError, NoCameraError
 from capture_proc.camera_list import camera_list
+from capture_proc.cameras.kinds import KINDS, choose, opened, wishes_of
 from capture_proc.capture_loop import CaptureLoop, FrameSink, FrozenSceneError, StalledError, TimeLimits
 from capture_proc.clock import SystemClock
 from capture_proc.drill import DrillCamera
+from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import (
-    CaptureDescriptors,
+    CaptureCommands,
     CaptureOptions,
+    HandedDown,
     Picamera2Options,
     first_frame_timeout_or_default,
     identical_after_or_default,
     stall_timeout_or_default,
 )
-from capture_proc.picamera2_library import list_cameras
 from capture_proc.report import Report
 from proc_start.logs import run_and_exit, start_logging
 from proc_start.options import read_or_exit
@@ -57,11 +57,9 @@ _STUCK_MARGIN_S = 0.35
 class _DryRun:
     """Takes frames and counts them: for a capture process without a ring."""
 
-    def __init__(self) -> None:
-        self.empty = True
+    slot_bytes = 1 << 30
 
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
-        self.empty = False
         return 1
 
     @staticmethod
@@ -76,22 +74,24 @@ def main() -> int:
     line = read_or_exit(
         sys.argv[1:],
         CaptureOptions,
+        CaptureCommands,
         Picamera2Options,
-        CaptureDescriptors,
+        HandedDown,
         program="python -m capture_proc",
         about="Capture from a camera; without a supervisor, only say how many frames it gives.",
     )
-    options, given = line.table(CaptureOptions), line.table(CaptureDescriptors)
+    options, given = line.table(CaptureOptions), line.table(HandedDown)
     of_picamera2 = line.table(Picamera2Options)
     try:
-        if of_picamera2.list_cameras:
+        if line.table(CaptureCommands).list_cameras:
             for number in (signal.SIGINT, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
-            print(camera_list(list_cameras(of_picamera2.tuning_file)))
+            kind = KINDS["picamera2"]
+            print(camera_list(kind.listed(wishes_of(kind, options, of_picamera2))))
             return os.EX_OK
         tie_to_supervisor(filter(None, (given.frames_fd, given.board_fd, given.doorbell_fd)))
         return _capture(options, of_picamera2, _outlets(given), given.drill_file)
-    except (CameraChoiceError, SegmentError) as error:
+    except (NeverWorksError, SegmentError) as error:
         _log.error("%s", error)
         return os.EX_USAGE
     except NoCameraError as error:
@@ -119,7 +119,7 @@ class _Outlets:
     left_behind: CaptureStatus | None
 
 
-def _outlets(given: CaptureDescriptors) -> _Outlets:
+def _outlets(given: HandedDown) -> _Outlets:
     if not given.frames_fd:
         dry_run = _DryRun()
         return _Outlets(dry_run, dry_run.report, None)
@@ -140,16 +140,18 @@ def _capture(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    opened = open_camera(options, of_picamera2)
-    encode = partial(to_jpeg, quality=options.quality)
-    camera = DrillCamera(opened, encode, drill_file)
+    name, camera_id = choose(options.camera)
+    kind = KINDS[name]
+    wishes = wishes_of(kind, options, of_picamera2, camera_id=camera_id)
+    given_camera = opened(kind, kind.imported(wishes), wishes)
+    camera = DrillCamera(given_camera, to_jpeg, drill_file)
     stall_timeout_s = stall_timeout_or_default(options.stall_timeout_s, camera.period_s)
     if not 0 < camera.period_s < math.inf:
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"expected {camera.name} to have a period_s of more than 0 seconds, got {camera.period_s}"
         )
     if stall_timeout_s < 2 * camera.period_s:
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"a stall limit of {stall_timeout_s:g} s is less than two frame periods of "
             f"{camera.period_s:g} s; raise --stall-timeout-s or --fps"
         )
@@ -170,12 +172,12 @@ def _capture(
     )
     loop = CaptureLoop(
         camera,
-        camera.encode,
+        FittingEncoder(camera.encode, options.quality),
         outlets.sink,
         clock=SystemClock(),
         limits=limits,
         scene=scene,
-        report=Report(opened, outlets.write),
+        report=Report(given_camera, outlets.write),
         arm=_end_when_stuck,
     )
     close_s = _CLOSE_TIMEOUT_S

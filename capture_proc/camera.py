@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""What a camera must do.
+"""What a camera must do, and what is wished of it.
 
-Here: the protocol and the picture that it hands over. Not here: any camera of its own, or the choice
-of one.
+Here: the base of all cameras and the picture that one hands over. Not here: any camera, or the choice of one.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from capture_proc.options import DEFAULT_QUALITY, ControlOrder
+from capture_proc.orientation import UPRIGHT, Orientation
 
 Plane: TypeAlias = NDArray[np.uint8]
 
@@ -31,7 +33,7 @@ class PixelsError(CameraError, TypeError):
     """A camera gave something that is no picture."""
 
 
-class CameraChoiceError(CameraError, ValueError):
+class NeverWorksError(CameraError, ValueError):
     """What was chosen by option can never work."""
 
 
@@ -61,35 +63,97 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class CameraSettings:
-    """What a camera is asked for; None leaves it to the camera."""
+class CameraWishes:
+    """What is wished of a camera; None leaves it to the camera."""
 
     size: tuple[int, int] | None = None
     """(width, height) in pixels."""
     fps: float | None = None
+    id: str = ""
+    """Which one of its kind: an Id, a path, MODULE:CLASS; empty for the first."""
+    orientation: Orientation = UPRIGHT
+    quality: int = DEFAULT_QUALITY
+    """Of the JPEGs of a camera that encodes by itself, 1 to 100."""
+    controls: tuple[ControlOrder, ...] = ()
+    sensor_mode: tuple[int, int] | None = None
+    """(width, height) of the sensor's mode."""
+    tuning_file: str | None = None
+    encoder: str = "auto"
 
 
-class Camera(Protocol):
-    """A source of pictures. Used by one thread.
+class Camera:
+    """A source of pictures, with the usual answers. Used by one thread.
 
-    It may also have a property `granted`: what it was asked for and gave, as JSON can say it, for
-    `/status`. And `scene_may_freeze = False`, where the same picture again and again is no fault: its
-    pictures are not compared then, see frozen_scene.py.
-
-    A class of your own is made with `CLASS(settings: CameraSettings)`, and may raise NoCameraError or
-    CameraChoiceError with a sentence for the person at the robot.
+    A class of your own is called with `CameraWishes`. It may derive from this one, but does not have to: what
+    it leaves out is as it is here. It may raise NoCameraError, and is then tried again, or NeverWorksError,
+    each with a sentence for the person at the robot.
     """
 
     name: str
     """What it is, in a few words, for the log and `/status`."""
     period_s: float
     """The usual time from one picture to the next."""
+    scene_may_freeze: bool = True
+    """Whether identical pictures are a fault, see frozen_scene.py; False where they are normal."""
+
+    @property
+    def granted(self) -> Any:
+        """What the camera was asked for and gave, for `/status`, as JSON can hold it."""
+        return None
 
     def next_picture(self, timeout_s: float) -> Picture | None:
-        """Return the next picture, or None if none came within `timeout_s`."""
+        """Return the next picture, or None if there was none within `timeout_s`."""
+        raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Release the camera."""
+
+
+class CameraAround(Camera):
+    """A camera around another. What it does not change is as in the other."""
+
+    def __init__(self, camera: Camera) -> None:
+        self._camera = camera
+        self.name = camera.name
+        self.period_s = camera.period_s
+        self.scene_may_freeze = camera.scene_may_freeze
+
+    @property
+    def granted(self) -> Any:
+        """What the other was asked for and gave."""
+        return self._camera.granted
+
+    def next_picture(self, timeout_s: float) -> Picture | None:
+        """Return the other's next picture."""
+        return self._camera.next_picture(timeout_s)
+
+    def close(self) -> None:
+        """Release the other."""
+        self._camera.close()
+
+
+class OwnCamera(Camera):
+    """A camera of a class that does not derive from `Camera`: what it leaves out has its default."""
+
+    def __init__(self, own: Any) -> None:
+        self._own = own
+        self.name = own.name
+        self.period_s = own.period_s
+        self.scene_may_freeze = getattr(own, "scene_may_freeze", self.scene_may_freeze)
+
+    @property
+    def granted(self) -> Any:
+        """What it was asked for and gave."""
+        return getattr(self._own, "granted", super().granted)
+
+    def next_picture(self, timeout_s: float) -> Picture | None:
+        """Return its next picture."""
+        picture: Picture | None = self._own.next_picture(timeout_s)
+        return picture
+
+    def close(self) -> None:
+        """Release it."""
+        self._own.close()
 
 
 def in_one_line(name: object) -> str:

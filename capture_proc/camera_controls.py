@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from capture_proc.camera import CameraChoiceError
+from capture_proc.camera import NeverWorksError
 from capture_proc.options import ControlOrder
 
 INSTEAD = {"FrameDurationLimits": "--fps", "FrameRate": "--fps", "ScalerCrops": "--control ScalerCrop"}
@@ -59,7 +59,7 @@ def values_for(orders: Iterable[ControlOrder], controls: Mapping[str, Control]) 
     """Return the ordered values by their control's name, each checked against the camera's own range.
 
     Raises:
-        CameraChoiceError: with all faults: an unknown control, a wrong value, one out of its range, two
+        NeverWorksError: with all faults: an unknown control, a wrong value, one out of its range, two
             that contradict each other.
     """
     values: dict[str, Any] = {}
@@ -67,31 +67,31 @@ def values_for(orders: Iterable[ControlOrder], controls: Mapping[str, Control]) 
     for order in orders:
         try:
             if order.name in values:
-                raise CameraChoiceError(f"--control {order.name} came twice; leave one out")
+                raise NeverWorksError(f"--control {order.name} came twice; leave one out")
             values[order.name] = _value(order, controls)
-        except CameraChoiceError as error:
+        except NeverWorksError as error:
             faults.append(str(error))
     if "LensPosition" in values and values.get("AfMode") == _CONTINUOUS:
         faults.append("--control LensPosition sets the lens that AfMode=Continuous moves; leave one out")
     if faults:
-        raise CameraChoiceError("; ".join(faults))
+        raise NeverWorksError("; ".join(faults))
     return values
 
 
 def _value(order: ControlOrder, controls: Mapping[str, Control]) -> Any:
     if order.name in INSTEAD:
-        raise CameraChoiceError(f"--control {order.name}: use {INSTEAD[order.name]} instead")
+        raise NeverWorksError(f"--control {order.name}: use {INSTEAD[order.name]} instead")
     control = controls.get(order.name)
     if control is None:
         near = difflib.get_close_matches(order.name, controls, n=1)
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"--control {order.name}: this camera has no such control; "
             + (f"did you mean {near[0]}?" if near else "--list-cameras lists what it has")
         )
     try:
         return _parsed(order.text.split(","), control)
     except ValueError as error:
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"--control {order.name} expects {control.range}; {order.text!r} came"
         ) from error
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from capture_proc.camera_controls import INSTEAD, Control
-from capture_proc.sensor_mode import SensorMode
+from capture_proc.cameras.picamera2.modes import SensorMode
 
 
 @dataclass(frozen=True, slots=True)

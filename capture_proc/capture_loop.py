@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from capture_proc.camera import Camera, CameraChoiceError, CameraError, Picture, Pixels, PixelsError
+from capture_proc.camera import Camera, CameraError, Picture, Pixels, PixelsError
 from capture_proc.clock import Clock
+from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import Finding, SceneWatch
 from capture_proc.ready_jpeg import Jpeg, UnusableJpegError
 from shm_ring.errors import TooBigError
@@ -44,8 +45,8 @@ class FrameSink(Protocol):
     """Where frames go: the ring, or nowhere in a dry run."""
 
     @property
-    def empty(self) -> bool:
-        """Whether no frame was ever published, by this process or an earlier one."""
+    def slot_bytes(self) -> int:
+        """The room for a frame."""
 
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
         """Take one frame; raise TooBigError if it does not fit."""
@@ -65,7 +66,7 @@ class CaptureLoop:
     def __init__(
         self,
         camera: Camera,
-        to_jpeg: Callable[[Pixels], Jpeg],
+        encoder: FittingEncoder,
         sink: FrameSink,
         *,
         clock: Clock,
@@ -81,7 +82,7 @@ class CaptureLoop:
         not, it is stuck in a call.
         """
         self._camera = camera
-        self._to_jpeg = to_jpeg
+        self._encoder = encoder
         self._sink = sink
         self._clock = clock
         self._limits = limits
@@ -90,12 +91,15 @@ class CaptureLoop:
         self._arm = arm
         self._armed_ns = -1
         self._size: tuple[int, int] | None = None
+        self._size_changed = False
         self._published = 0
         self._dropped: Counter[str] = Counter()
         self._last_captured_ns = -1
         self._last_number: int | None = None
-        self._last_frame_ns = clock.monotonic_ns()
-        self._reported_ns = self._last_frame_ns
+        self._moved = False
+        """Whether the camera gave a picture that could be a frame, and so is known to work."""
+        self._moved_ns = clock.monotonic_ns()
+        self._reported_ns = self._moved_ns
         self._published_at_report = 0
         self._fps = 0.0
 
@@ -105,14 +109,13 @@ class CaptureLoop:
         Raises:
             StalledError: no new frame came for the stall limit, or no first one for its own.
             FrozenSceneError: pictures have been identical for so long that a restart is tried.
-            CameraChoiceError: the first frame of all fits no slot.
             PixelsError: the camera gave no picture but something else.
         """
         self._tell()
         while not stop_asked():
             limits = self._limits
-            limit_s = limits.stall_timeout_s if self._published else limits.first_frame_timeout_s
-            left_s = limit_s - (self._clock.monotonic_ns() - self._last_frame_ns) / 1e9
+            limit_s = limits.stall_timeout_s if self._moved else limits.first_frame_timeout_s
+            left_s = limit_s - (self._clock.monotonic_ns() - self._moved_ns) / 1e9
             if left_s <= 0:
                 raise StalledError(self._why_stalled(limit_s))
             self._say_that_it_goes_on(left_s)
@@ -153,24 +156,28 @@ class CaptureLoop:
         self._last_captured_ns = captured_ns
         self._look_for_change(picture.pixels, captured_ns)
         try:
-            jpeg = self._to_jpeg(picture.pixels)
+            jpeg = self._encoder.encode(picture.pixels, self._sink.slot_bytes)
         except UnusableJpegError as error:
             self._drop("unusable", "a picture was dropped: %s; check the camera or its cable", error)
             return
-        self._size = self._size or jpeg.size
-        if jpeg.size != self._size:
-            self._drop(
-                "wrong_size",
-                "a picture of %dx%d was dropped: the stream is %dx%d; restart the camera to change its size",
-                *jpeg.size,
+        self._note_size(jpeg.size)
+        self._publish(jpeg, captured_ns)
+
+    def _note_size(self, size: tuple[int, int]) -> None:
+        """Take note of a picture's size. It may change on an open stream: each part is a JPEG of its own."""
+        if self._size not in (None, size) and not self._size_changed:
+            self._size_changed = True
+            _log.warning(
+                "%s: the picture is %dx%d now, after %dx%d (logged once; /status shows the size)",
+                self._camera.name,
+                *size,
                 *self._size,
             )
-            return
-        self._publish(jpeg, captured_ns)
+        self._size = size
 
     def _look_for_change(self, pixels: Pixels, captured_ns: int) -> None:
         """Compare a picture with the one before; to be called before anything is drawn into it."""
-        if not getattr(self._camera, "scene_may_freeze", True):
+        if not self._camera.scene_may_freeze:
             return
         finding = self._scene.look(pixels, captured_ns)
         if finding is None:
@@ -221,19 +228,22 @@ class CaptureLoop:
         try:
             sequence = self._sink.publish(jpeg.jpeg, facts.pack())
         except TooBigError as error:
-            cure = (
-                f"frame of {error.payload_bytes} bytes does not fit a slot of {error.slot_bytes}; "
-                "raise --slot-bytes or lower --quality"
+            self._note_that_it_moved()  # the ring counts it as well, and the supervisor looks there
+            self._drop(
+                "too_big",
+                "a frame was dropped: %d bytes do not fit a slot of %d; raise --slot-bytes",
+                error.payload_bytes,
+                error.slot_bytes,
             )
-            if self._sink.empty:
-                raise CameraChoiceError(cure) from error
-            self._drop("too_big", "%s", cure)
             return
         if sequence is None:
             self._drop("busy", "a frame was dropped: readers that stand still hold all slots but the newest")
             return
         self._published += 1
-        self._last_frame_ns = self._clock.monotonic_ns()
+        self._note_that_it_moved()
+
+    def _note_that_it_moved(self) -> None:
+        self._moved, self._moved_ns = True, self._clock.monotonic_ns()
 
     def _drop(self, why: str, message: str, *details: object) -> None:
         self._dropped[why] += 1
@@ -255,6 +265,7 @@ class CaptureLoop:
                 fps=round(self._fps, 2),
                 frames=self._published,
                 dropped=dict(self._dropped),
+                squeezed=self._encoder.squeezed,
                 stall_timeout_s=self._limits.stall_timeout_s,
                 first_frame_timeout_s=self._limits.first_frame_timeout_s,
                 identical_s=round(self._scene.identical_s, 1),

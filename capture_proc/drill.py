@@ -13,7 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from capture_proc.camera import Camera, Picture, Pixels, Yuv420, in_one_line
+from capture_proc.camera import Camera, CameraAround, Picture, Pixels, Yuv420, in_one_line
+from capture_proc.options import DEFAULT_QUALITY
 from capture_proc.ready_jpeg import Jpeg
 from proc_start.drills import AT_EACH_START, OF_CAMERAS, ordered_drill
 from proc_start.logs import flush_log
@@ -21,22 +22,21 @@ from proc_start.logs import flush_log
 _log = logging.getLogger(__name__)
 
 
-class DrillCamera:
+class DrillCamera(CameraAround):
     """A camera that works until a fault is ordered, by a file and SIGUSR2.
 
     For the main thread.
     """
 
-    def __init__(self, camera: Camera, encode: Callable[[Pixels], Jpeg], file: str = "") -> None:
+    def __init__(self, camera: Camera, encode: Callable[[Pixels, int], Jpeg], file: str = "") -> None:
         """Take the camera and what encodes its pixels; `file` is the one by which faults are ordered."""
-        self._camera = camera
+        super().__init__(camera)
         self._encode = encode
         self._file = file
         self._kind = ""
         self._pictures = 0
         self._asked = False
         self._same: Picture | None = None
-        self._scene_may_freeze: bool = getattr(camera, "scene_may_freeze", True)
         self.name = in_one_line(camera.name)
         self.period_s = float(camera.period_s)
         if ordered_drill(file).endswith(AT_EACH_START):
@@ -51,6 +51,8 @@ class DrillCamera:
         kind = ordered_drill(self._file).removeprefix("camera-").removesuffix(AT_EACH_START)
         if kind in OF_CAMERAS:
             self._kind = kind
+            # the test pattern takes part as well, or it could be rehearsed nowhere without a camera
+            self.scene_may_freeze = self.scene_may_freeze or kind == "frozen-scene"
             if kind == "ignore-sigterm":
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
             self.name = f"{in_one_line(self._camera.name)} (drill: {kind})"
@@ -65,20 +67,11 @@ class DrillCamera:
             return self._with_fault(self._kind, timeout_s)
         return self._count(self._camera.next_picture(timeout_s))
 
-    @property
-    def scene_may_freeze(self) -> bool:
-        """Whether its pictures are compared: as the camera wants it, and where the drill is of this."""
-        return self._scene_may_freeze or self._kind == "frozen-scene"
-
-    def encode(self, pixels: Pixels) -> Jpeg:
+    def encode(self, pixels: Pixels, quality: int) -> Jpeg:
         """Encode pixels, or be stuck in it."""
         if self._kind == "encoder-stuck":
             _sleep_for_ever()
-        return self._encode(pixels)
-
-    def close(self) -> None:
-        """Let go of the camera."""
-        self._camera.close()
+        return self._encode(pixels, quality)
 
     def _count(self, picture: Picture | None) -> Picture | None:
         self._pictures += picture is not None
@@ -104,7 +97,7 @@ class DrillCamera:
         return picture
 
     def _truncated(self, pixels: Pixels) -> bytes:
-        jpeg = self._encode(pixels).jpeg
+        jpeg = self._encode(pixels, DEFAULT_QUALITY).jpeg
         return jpeg[: len(jpeg) // 2]
 
 

@@ -140,6 +140,26 @@ class CaptureOptions:
     )
 
 
+def expected_size(options: CaptureOptions) -> tuple[int, int]:
+    """Return the (width, height) of pictures that are still to come, as far as options tell."""
+    width, height = options.size or DEFAULT_SIZE
+    return (height, width) if options.rotate in (90, 270) else (width, height)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureCommands:
+    """What a person may have done instead of capturing."""
+
+    list_cameras: bool = option(
+        "no",
+        expects="nothing behind it, or yes or no",
+        help="only list the cameras that Picamera2 finds, with their Ids, sizes, rates and controls",
+        parse=lambda text: _one_of("yes", "no")(text) == "yes",
+        alone="yes",
+        for_command_line=True,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ControlOrder:
     """A control of the camera and the value it is to have, as it was typed."""
@@ -159,13 +179,6 @@ def _control(text: str) -> ControlOrder:
 class Picamera2Options:
     """What a person may choose about a camera of Picamera2 beyond what any camera has."""
 
-    list_cameras: bool = option(
-        "no",
-        expects="nothing behind it, or yes or no",
-        help="only list the cameras that Picamera2 finds, with their Ids, sizes, rates and controls",
-        parse=lambda text: _one_of("yes", "no")(text) == "yes",
-        alone="yes",
-    )
     control: tuple[ControlOrder, ...] = option(
         "none",
         expects="NAME=VALUE such as AfMode=Manual",
@@ -196,7 +209,7 @@ class Picamera2Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptureDescriptors:
+class HandedDown:
     """What the supervisor hands down; 0 and nothing where the process was started by hand."""
 
     frames_fd: int = option("0", expects="a descriptor", help="the frames ring", parse=int)

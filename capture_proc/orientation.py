@@ -1,17 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Pictures turned and mirrored, where the camera itself does not do it.
-
-A quarter turn is a copy of each plane with rows and columns exchanged. EXIF would cost nothing, and
-browsers heed it, but OpenCV does not. See docs/decisions/0006.
-"""
+"""How a picture is turned and mirrored. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import numpy as np
-
-from capture_proc.camera import Camera, CameraChoiceError, Picture, Pixels, Plane, Yuv420
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,53 +36,3 @@ class Orientation:
 
 
 UPRIGHT = Orientation()
-
-
-def turned(pixels: Pixels, orientation: Orientation) -> Pixels:
-    """Return pixels in another orientation, as copies; those that are upright are returned as they are.
-
-    Raises:
-        CameraChoiceError: a ready JPEG, which is not decoded.
-    """
-    if not orientation:
-        return pixels
-    if isinstance(pixels, bytes):
-        raise CameraChoiceError(
-            "this camera gives ready JPEGs, which are not decoded and cannot be turned; leave out --rotate "
-            "and --flip"
-        )
-    if isinstance(pixels, Yuv420):
-        return Yuv420(*(_plane(plane, orientation) for plane in (pixels.y, pixels.u, pixels.v)))
-    return _plane(pixels, orientation)
-
-
-def _plane(plane: Plane, orientation: Orientation) -> Plane:
-    plane = plane[:: -1 if orientation.vflip else 1, :: -1 if orientation.hflip else 1]
-    return np.ascontiguousarray(plane.swapaxes(0, 1) if orientation.transpose else plane)
-
-
-class TurnedCamera:
-    """Any camera, with its pictures turned. For the thread of that camera."""
-
-    def __init__(self, camera: Camera, orientation: Orientation) -> None:
-        self._camera = camera
-        self._orientation = orientation
-        self.name = f"{camera.name}, turned"
-        self.period_s = camera.period_s
-        self.scene_may_freeze: bool = getattr(camera, "scene_may_freeze", True)
-
-    @property
-    def granted(self) -> object:
-        """What the camera tells of itself."""
-        return getattr(self._camera, "granted", None)
-
-    def next_picture(self, timeout_s: float) -> Picture | None:
-        """Return what the camera returns, turned."""
-        picture = self._camera.next_picture(timeout_s)
-        if not isinstance(picture, Picture):
-            return picture
-        return replace(picture, pixels=turned(picture.pixels, self._orientation))
-
-    def close(self) -> None:
-        """Let go of the camera."""
-        self._camera.close()

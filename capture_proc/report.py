@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from capture_proc.camera import Camera
 from shm_ring.status import CaptureStatus
 
 _log = logging.getLogger(__name__)
@@ -15,7 +16,7 @@ _log = logging.getLogger(__name__)
 class Report:
     """Adds what the camera was granted. For the thread of the camera."""
 
-    def __init__(self, camera: object, write: Callable[[CaptureStatus], None]) -> None:
+    def __init__(self, camera: Camera, write: Callable[[CaptureStatus], None]) -> None:
         """Take the camera as it was opened, and what a status is written with."""
         self._camera = camera
         self._write = write
@@ -24,7 +25,7 @@ class Report:
     def __call__(self, status: CaptureStatus) -> None:
         """Write a status; without `granted` where that cannot be had or written."""
         try:
-            self._write(replace(status, granted=getattr(self._camera, "granted", None)))
+            self._write(replace(status, granted=self._camera.granted))
         except Exception as error:  # noqa: BLE001  a property of somebody's own may raise and hold anything
             if not self._told:
                 self._told = True

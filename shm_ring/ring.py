@@ -78,9 +78,9 @@ class RingWriter:
         return kept[layout.SEQUENCE] if is_whole else 0
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing was ever published into this ring, by this writer or an earlier one."""
-        return self._hints[layout.PUBLISHES] == 0
+    def slot_bytes(self) -> int:
+        """The room for a payload."""
+        return self._geometry.slot_bytes
 
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
         """Put `payload` and up to 32 bytes of `facts` into the ring, and ring the doorbells.

@@ -29,6 +29,8 @@ class CaptureStatus:
     frames: int
     dropped: Mapping[str, int]
     """Pictures that became no frame, by reason."""
+    squeezed: int
+    """Frames that were encoded again with a lower quality, because they fitted no slot."""
     stall_timeout_s: float
     first_frame_timeout_s: float
     identical_s: float

@@ -49,7 +49,8 @@ def capture_child(
         command_of("capture", [*arguments, f"--drill-file={service.drill_file}", *_in_options(inherited)]),
         descriptors=inherited.values(),
         environment=KEEP_BUFFERS,
-        watch=Watch(lambda: frames.publishes, "new frames in the ring", limits),
+        # a frame that fits no slot shows as well that the camera works
+        watch=Watch(lambda: frames.publishes + frames.dropped_too_big, "new frames in the ring", limits),
         now_s=now_s,
         timing=timing,
         # a wrong option is not tried again; a camera that once gave a frame always is

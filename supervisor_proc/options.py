@@ -107,6 +107,6 @@ class SupervisorOptions:
     slot_bytes: int | None = option(
         "auto",
         expects="bytes from 4096 to 67108864",
-        help="room for one frame in shared memory; auto: 262144, or width x height if that is more",
+        help="room for one frame in shared memory; auto: 1048576, or width x height if that is more",
         parse=number(int, 4096, 1 << 26, auto=True),
     )

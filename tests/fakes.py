@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from capture_proc.camera import NoCameraError, Picture, Pixels
+from capture_proc.camera import Camera, NoCameraError, Picture, Pixels
 from capture_proc.jpeg import to_jpeg
 from server_proc.live.admission import Kind, Seat
 from shm_ring.errors import TooBigError
@@ -39,7 +39,7 @@ class FakeClock:
         self.now_ns += round(seconds * 1e9)
 
 
-class FakeCamera:
+class FakeCamera(Camera):
     """Follows a script, one entry per call: pixels, a Picture, None for no picture, or an error."""
 
     name = "fake camera"
@@ -72,12 +72,11 @@ class FakeSink:
     def __init__(self, most_bytes: int = 1 << 20) -> None:
         self.most_bytes = most_bytes
         self.frames: list[tuple[bytes, bytes]] = []
-        self.published_before = False
         self.full = False
 
     @property
-    def empty(self) -> bool:
-        return not self.frames and not self.published_before
+    def slot_bytes(self) -> int:
+        return self.most_bytes
 
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
         if len(payload) > self.most_bytes:

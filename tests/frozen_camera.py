@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capture_proc.camera import CameraSettings, Picture, Pixels
+from capture_proc.camera import CameraWishes, Picture, Pixels
 from capture_proc.clock import SystemClock
 from capture_proc.pace import Pace
 from tests.fakes import jpeg_of, noise
@@ -19,7 +19,7 @@ class FrozenArray:
 
     name, period_s = "frozen camera", 0.05
 
-    def __init__(self, _settings: CameraSettings) -> None:
+    def __init__(self, _wishes: CameraWishes) -> None:
         self._pace = Pace(self.period_s, SystemClock())
         self._pictures = 0
         self._array = noise(_SIZE)

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from capture_proc.camera import CameraSettings, Picture
-from capture_proc.pattern_camera import PatternCamera
+from capture_proc.camera import CameraWishes, Picture
+from capture_proc.cameras.pattern import PatternCamera
 from tests.conditions import eventually
 
 FILE_VARIABLE = "FROZEN_DISK_CAMERA_FILE"
@@ -23,8 +23,8 @@ class FrozenDiskCamera:
 
     name = "camera on a disk"
 
-    def __init__(self, settings: CameraSettings) -> None:
-        self._pattern = PatternCamera(settings)
+    def __init__(self, wishes: CameraWishes) -> None:
+        self._pattern = PatternCamera(wishes)
         self.period_s = self._pattern.period_s
         self._file = os.open(os.environ[FILE_VARIABLE], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
 

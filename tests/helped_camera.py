@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import subprocess
 
-from capture_proc.camera import CameraSettings
-from capture_proc.pattern_camera import PatternCamera
+from capture_proc.camera import CameraWishes
+from capture_proc.cameras.pattern import PatternCamera
 
 
 class HelpedCamera(PatternCamera):
@@ -14,8 +14,8 @@ class HelpedCamera(PatternCamera):
 
     helper: tuple[str, ...] = ("sleep", "1000")
 
-    def __init__(self, settings: CameraSettings) -> None:
-        super().__init__(settings)
+    def __init__(self, wishes: CameraWishes) -> None:
+        super().__init__(wishes)
         self._running = subprocess.Popen(self.helper)
 
 

@@ -28,7 +28,7 @@ def capture_status(**differs: Any) -> CaptureStatus:
     usual = {
         "name": "fake", "size": (640, 480), "period_s": 0.05, "fps": 20.0, "frames": 100, "dropped": {},
         "stall_timeout_s": 2.0, "first_frame_timeout_s": 10.0, "identical_s": 0.0,
-        "restarted_for_identical": False,
+        "restarted_for_identical": False, "squeezed": 0,
     }  # fmt: skip
     return CaptureStatus(**{**usual, **differs})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 
-from capture_proc.camera import CameraSettings, Picture
+from capture_proc.camera import CameraWishes, Picture
 
 
 class SilentCamera:
@@ -13,7 +13,7 @@ class SilentCamera:
 
     name, period_s = "silent camera", 0.05
 
-    def __init__(self, settings: CameraSettings) -> None:
+    def __init__(self, wishes: CameraWishes) -> None:
         pass
 
     def next_picture(self, timeout_s: float) -> Picture | None:

@@ -44,8 +44,8 @@ MAY_IMPORT = {
 ONLY_IN = {
     "falcon": "server_proc/web",
     "waitress": "server_proc/takeover",
-    "picamera2": "capture_proc/picamera2_library.py",
-    "libcamera": "capture_proc/picamera2_library.py",
+    "picamera2": "capture_proc/cameras/picamera2/library.py",
+    "libcamera": "capture_proc/cameras/picamera2/library.py",
 }
 """The one place that knows each of these."""
 ONLY_STANDARD = (

@@ -75,12 +75,27 @@ def test_a_camera_that_can_never_work_ends_the_service(camera: str, sentence: st
     assert sentence in told[0]
 
 
-def test_a_first_frame_that_fits_no_slot_ends_the_service() -> None:
-    code, told = fails("--camera=pattern", "--slot-bytes=4096")
-    assert code == 64
-    assert len(told) == 1
-    assert told[0].startswith("frame of ")
-    assert told[0].endswith("does not fit a slot of 4096; raise --slot-bytes or lower --quality")
+def test_frames_that_fit_no_slot_are_shown_in_lower_quality() -> None:
+    """A first frame like that ended the service, a later one restarted the camera for ever."""
+    with Ringcast("--camera=pattern", "--quality=100", "--slot-bytes=20000") as service:
+        before = service.ready()
+        with Audience(service.port, 1) as audience:
+            eventually(lambda: len(audience.viewers[0].frames) > 20)
+            audience.check()
+        camera = eventually(lambda: (row := service.status()["camera"]) and row["squeezed"] and row)
+        assert camera["squeezed"] < camera["frames"], "the next frame begins where the last one fitted"
+        assert camera["size"] == [640, 480]
+        assert service.capture_pid() == before["supervisor"]["capture"]["pid"]
+    assert errors_of(service) == []
+
+
+def test_ready_jpegs_that_all_fit_no_slot_restart_nothing(tmp_path: Path) -> None:
+    (tmp_path / "0.jpg").write_bytes(jpeg_of(noise((320, 240))))
+    with Ringcast(f"--camera={tmp_path}", "--slot-bytes=4096", "--stall-timeout-s=0.5") as service:
+        eventually(lambda: service.status()["dropped"]["too_big"] > 40, 20)  # 2 s: more than both limits
+        assert service.status()["supervisor"]["capture"]["restarts"] == {}
+        assert service.get("/readyz")[0] == 503
+    assert service.log.count("do not fit a slot of 4096; raise --slot-bytes") == 1
 
 
 def test_a_stall_limit_below_the_frame_period_ends_the_service() -> None:
@@ -128,7 +143,7 @@ def test_a_frame_too_large_is_dropped_counted_and_told_once_while_others_go_on(
             eventually(lambda: all(len(viewer.frames) > 20 for viewer in audience.viewers))
             audience.check()
         status = service.status()
-    cure = f"frame of {len(large)} bytes does not fit a slot of 50000; raise --slot-bytes or lower --quality"
+    cure = f"a frame was dropped: {len(large)} bytes do not fit a slot of 50000; raise --slot-bytes"
     assert service.log.count(cure) == 1
     assert status["supervisor"]["capture"]["restarts"] == {}
     gaps = [seen.sequence for seen in audience.viewers[0].frames if seen.sequence % 10 == 8]
@@ -165,7 +180,7 @@ def test_a_camera_whose_facts_cannot_be_written_is_shown(tmp_path: Path) -> None
     """It was restarted for ever, each time with its first picture."""
     (tmp_path / "boasting_camera.py").write_text(
         "import numpy\n"
-        "from capture_proc.pattern_camera import PatternCamera\n"
+        "from capture_proc.cameras.pattern import PatternCamera\n"
         "class Camera(PatternCamera):\n"
         "    granted = {'gain': numpy.float32(1.5), 'notes': 'x' * 20_000}\n"
         "    def __init__(self, settings):\n"

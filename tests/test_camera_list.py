@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from capture_proc.camera_controls import Control
 from capture_proc.camera_list import CameraFacts, camera_list
-from capture_proc.sensor_mode import SensorMode
+from capture_proc.cameras.picamera2.modes import SensorMode
 
 
 def test_a_camera_is_listed_with_what_can_be_chosen() -> None:

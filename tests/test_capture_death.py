@@ -82,13 +82,19 @@ def test_the_camera_is_restarted_when_it_is_asked_for() -> None:
         service.ready()
 
 
-def test_pictures_of_the_wrong_size_never_reach_a_viewer() -> None:
-    with Ringcast("--camera=pattern", "--stall-timeout-s=60") as service:
+def test_a_camera_that_changes_its_size_is_shown_on_the_open_stream() -> None:
+    """multipart allows it, and a camera that has changed for good would be restarted for ever."""
+    with Ringcast("--camera=pattern") as service:
         service.ready()
-        drill(service, "camera-wrong-size")
-        dropped = eventually(lambda: service.status()["dropped"].get("wrong_size", 0))
-        assert dropped > 0
-        assert service.log.count("a picture of 320x240 was dropped: the stream is 640x480") == 1
+        with Audience(service.port, 2) as audience:
+            eventually(lambda: all(viewer.frames for viewer in audience.viewers))
+            drill(service, "camera-wrong-size")
+            eventually(lambda: service.status()["frame"]["width_px"] == 320)
+            beyond_the_stall = len(audience.viewers[0].frames) + 20 * (STALL_S + 1)
+            eventually(lambda: len(audience.viewers[0].frames) > beyond_the_stall)
+            audience.check()
+        assert service.status()["supervisor"]["capture"]["restarts"] == {}
+    assert service.log.count("the picture is 320x240 now, after 640x480") == 1
 
 
 def test_a_slow_camera_goes_on() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 import json
 import math
 import time
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from capture_proc.camera import Camera, CameraChoiceError, Picture, PixelsError
+from capture_proc.camera import Camera, Picture, PixelsError
 from capture_proc.capture_loop import CaptureLoop, FrozenSceneError, StalledError, TimeLimits
+from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from shm_ring.frame import Frame
@@ -36,7 +36,7 @@ class Rig:
         self.reports: list[CaptureStatus] = []
         self.loop = CaptureLoop(
             camera or FakeCamera(script, self.clock),
-            partial(to_jpeg, quality=80),
+            FittingEncoder(to_jpeg, 80),
             self.sink,
             clock=self.clock,
             limits=TimeLimits(stall_timeout_s=2.0, first_frame_timeout_s=10.0),
@@ -111,38 +111,53 @@ def test_unusable_pictures_are_dropped_counted_and_told_once(
     assert rig.reports[-1].dropped == {"unusable": 3}
 
 
-def test_a_picture_of_another_size_is_dropped() -> None:
-    """Viewers must see one size: recorders and Chromium break on a change."""
-    rig = Rig(rgb(size=(64, 48)), rgb(size=(32, 24)), rgb(size=(64, 48)))
-    rig.run_to_the_stall()
-    assert len(rig.frames) == 2
-
-
-def test_a_frame_too_large_for_a_slot_is_dropped_and_told_with_the_cure(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize(
+    "sizes",
+    [[(32, 24), *[(64, 48)] * 100], [*[(64, 48)] * 50, *[(32, 24)] * 50]],
+    ids=["odd first frame", "changes"],
+)
+def test_pictures_of_another_size_are_frames(
+    sizes: list[tuple[int, int]], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The first frame set the rule, and a camera that kept to another size was restarted for ever.
+
+    https://github.com/jacksonliam/mjpg-streamer/issues/100, https://github.com/libuvc/libuvc/issues/122
+    """
+    rig = Rig(*[rgb(size=size) for size in sizes])
+    rig.run_to_the_stall()
+    assert [(frame.facts.width_px, frame.facts.height_px) for frame in rig.frames] == sizes
+    assert (rig.reports[-1].size, rig.reports[-1].dropped) == (sizes[-1], {})
+    assert caplog.text.count("fake camera: the picture is ") == 1
+
+
+def test_a_frame_that_fits_no_slot_is_encoded_again_in_its_size(caplog: pytest.LogCaptureFixture) -> None:
+    """The car drives from a wall onto gravel. It was a stall: the camera was restarted for ever."""
+    room = len(jpeg_of(noise(), 40))
+    rig = Rig(rgb(), *[noise(seed=seed) for seed in range(10)], rgb(), most_bytes=room)
+    rig.run_to_the_stall()
+    assert len(rig.frames) == 12
+    assert {(frame.facts.width_px, frame.facts.height_px) for frame in rig.frames} == {(64, 48)}
+    assert (rig.reports[-1].squeezed, rig.reports[-1].dropped) == (1, {}), "the next began where it fitted"
+    assert caplog.text.count(f"does not fit a slot of {room}: until there is room again, frames are") == 1
+    assert "with quality 35 or less; raise --slot-bytes" in caplog.text
+
+
+def test_the_quality_returns_when_there_is_room_again() -> None:
+    plain = jpeg_of(rgb(120), 80)
+    rig = Rig(noise(), *[rgb(120)] * 400, most_bytes=len(jpeg_of(noise(), 40)))
+    rig.run_to_the_stall()
+    assert rig.frames[1].jpeg == jpeg_of(rgb(120), 35)
+    assert rig.frames[-1].jpeg == plain
+
+
+def test_ready_jpegs_that_fit_no_slot_are_dropped_and_are_no_stall(caplog: pytest.LogCaptureFixture) -> None:
+    """The camera works; a restart would change nothing, and the first frame ended the service."""
     large, small = jpeg_of(noise(), 100), jpeg_of(rgb())
-    rig = Rig(small, large, large, small, most_bytes=len(small) + 100)
-    rig.run_to_the_stall()
-    assert len(rig.frames) == 2
-    cure = f"frame of {len(large)} bytes does not fit a slot of {len(small) + 100}; raise --slot-bytes or"
+    rig = Rig(*[large] * 400, small, most_bytes=len(small) + 100)
+    assert "no new frame for 2 s after 1 frames ({'too_big': 400} dropped)" in rig.run_to_the_stall()
+    assert rig.clock.now_ns / 1e9 > 1020
+    cure = f"{len(large)} bytes do not fit a slot of {len(small) + 100}; raise --slot-bytes"
     assert caplog.text.count(cure) == 1
-
-
-def test_a_first_frame_that_fits_no_slot_is_a_wrong_choice() -> None:
-    """Nothing would ever be seen, so it is told at once and not tried again."""
-    rig = Rig(noise(), most_bytes=100)
-    with pytest.raises(CameraChoiceError, match="raise --slot-bytes or lower --quality"):
-        rig.loop.run(lambda: False)
-
-
-def test_a_first_frame_too_large_after_a_restart_is_only_dropped() -> None:
-    """Frames that fit came before and will come again: restarting for ever would end the stream."""
-    small = jpeg_of(rgb())
-    rig = Rig(jpeg_of(noise(), 100), small, most_bytes=len(small) + 100)
-    rig.sink.published_before = True
-    rig.run_to_the_stall()
-    assert len(rig.frames) == 1
 
 
 def test_frames_that_find_no_slot_are_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:

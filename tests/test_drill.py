@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from capture_proc.camera import CameraSettings, Pixels
+from capture_proc.camera import CameraWishes, Pixels
+from capture_proc.cameras.pattern import PatternCamera
 from capture_proc.drill import DrillCamera
 from capture_proc.jpeg import to_jpeg
-from capture_proc.orientation import Orientation, TurnedCamera
-from capture_proc.pattern_camera import PatternCamera
+from capture_proc.orientation import Orientation
 from capture_proc.ready_jpeg import Jpeg, UnusableJpegError, checked
+from capture_proc.turned import TurnedCamera
 from proc_start.drills import order_drill
 from shm_ring.status import CaptureStatus, from_json, to_json
 from tests.fakes import FakeCamera, FakeClock, jpeg_of, rgb
@@ -42,8 +43,8 @@ def _camera(picture: Pixels) -> FakeCamera:
     return FakeCamera([picture] * 10, FakeClock())
 
 
-def _encode(pixels: Pixels) -> Jpeg:
-    return to_jpeg(pixels, 80)
+def _encode(pixels: Pixels, quality: int = 80) -> Jpeg:
+    return to_jpeg(pixels, quality)
 
 
 def test_what_a_file_orders_begins_at_the_signal(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_scene_can_freeze_while_its_times_run_on(drilled: Drilled) -> None:
 
 def test_the_pattern_takes_part_in_that_drill_only(tmp_path: Path) -> None:
     """It could be rehearsed nowhere without a camera."""
-    file, camera = tmp_path / "drill", PatternCamera(CameraSettings((64, 48)), FakeClock())
+    file, camera = tmp_path / "drill", PatternCamera(CameraWishes((64, 48)), FakeClock())
     assert not DrillCamera(camera, _encode).scene_may_freeze
     assert not DrillCamera(TurnedCamera(camera, Orientation.of(90, "none")), _encode).scene_may_freeze
     assert DrillCamera(_camera(rgb()), _encode).scene_may_freeze
@@ -107,7 +108,7 @@ def test_any_name_of_a_camera_comes_through_logs_and_boards(name: Any) -> None:
 
 
 def test_pictures_without_a_fault_are_encoded_as_they_are() -> None:
-    assert DrillCamera(_camera(rgb()), _encode).encode(rgb()) == _encode(rgb())
+    assert DrillCamera(_camera(rgb()), _encode).encode(rgb(), 50) == _encode(rgb(), 50)
 
 
 def test_a_fault_may_be_an_exception(drilled: Drilled) -> None:

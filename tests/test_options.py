@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from capture_proc.options import (
+    CaptureCommands,
     CaptureOptions,
     ControlOrder,
     Picamera2Options,
@@ -25,7 +26,7 @@ class Table:
 
 
 def faults_of(*argv: str) -> tuple[str, ...]:
-    tables = (SupervisorOptions, CaptureOptions, Picamera2Options, ServerOptions)
+    tables = (SupervisorOptions, CaptureOptions, CaptureCommands, Picamera2Options, ServerOptions)
     with pytest.raises(OptionsError) as caught:
         read_command_line(argv, *tables, program="p", about="a")
     return caught.value.faults
@@ -61,9 +62,9 @@ def test_it_listens_where_every_listen_says_and_else_at_the_default() -> None:
 
 
 def test_a_flag_needs_no_value() -> None:
-    line = read_command_line(["--list-cameras"], Picamera2Options, program="p", about="a")
-    assert line.table(Picamera2Options).list_cameras
-    assert not Picamera2Options().list_cameras
+    line = read_command_line(["--list-cameras"], CaptureCommands, program="p", about="a")
+    assert line.table(CaptureCommands).list_cameras
+    assert not CaptureCommands().list_cameras
 
 
 def test_every_fault_is_told_at_once_with_what_was_expected() -> None:

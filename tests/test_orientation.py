@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from capture_proc.camera import CameraChoiceError, Picture, Plane, Yuv420
-from capture_proc.orientation import UPRIGHT, Orientation, TurnedCamera, turned
+from capture_proc.camera import NeverWorksError, Picture, Plane, Yuv420
+from capture_proc.orientation import UPRIGHT, Orientation
+from capture_proc.turned import TurnedCamera, turned
 from tests.fakes import FakeCamera, FakeClock, jpeg_of, rgb
 
 FLIPS: dict[str, Callable[[Plane], Plane]] = {
@@ -54,6 +55,6 @@ def test_any_camera_of_pixels_can_be_turned_and_one_of_ready_jpegs_says_that_it_
     assert picture.captured_ns == clock.monotonic_ns()
     assert camera.next_picture(1) is None
     with pytest.raises(
-        CameraChoiceError, match="ready JPEGs, which are not decoded and cannot be turned; leave out"
+        NeverWorksError, match="ready JPEGs, which are not decoded and cannot be turned; leave out"
     ):
         camera.next_picture(1)

@@ -9,29 +9,32 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from capture_proc.camera import (
-    CameraChoiceError,
     CameraError,
-    CameraSettings,
+    CameraWishes,
+    NeverWorksError,
     NoCameraError,
     Plane,
     Yuv420,
 )
-from capture_proc.options import ControlOrder, Picamera2Options
+from capture_proc.cameras.picamera2.camera import Picamera2Camera
+from capture_proc.cameras.picamera2.library import list_cameras
+from capture_proc.cameras.picamera2.planes import sensor_clock, yuv420_planes
+from capture_proc.options import ControlOrder
 from capture_proc.orientation import Orientation
-from capture_proc.picamera2_camera import Picamera2Camera
-from capture_proc.picamera2_library import list_cameras
-from capture_proc.picamera2_planes import sensor_clock, yuv420_planes
 from tests.fakes import FakePicamera2Library, FakeRequest
 from tests.running import CHECKOUT, environment
 
 LATE = FakePicamera2Library.LATE
 SIZE = (64, 48)
+WISHES = CameraWishes(SIZE)
 
 
 def _buffer(size: tuple[int, int] = SIZE, stride: int = 64) -> Plane:
@@ -46,12 +49,9 @@ def _buffer(size: tuple[int, int] = SIZE, stride: int = 64) -> Plane:
     return flat.reshape(height * 3 // 2, stride)
 
 
-def opened(
-    library: FakePicamera2Library, settings: CameraSettings | None = None, **options: object
-) -> Picamera2Camera:
-    """Open the camera on a stand-in with options as they were read."""
-    settings = settings or CameraSettings(SIZE)
-    return Picamera2Camera(settings, Picamera2Options(**options), library=library)  # type: ignore[arg-type]
+def opened(library: FakePicamera2Library, wishes: CameraWishes = WISHES, **others: Any) -> Picamera2Camera:
+    """Open the camera on a stand-in with these wishes and others."""
+    return Picamera2Camera(replace(wishes, **others), library)
 
 
 def _mode(size: tuple[int, int], fps: float, crop_px: tuple[int, int, int, int]) -> dict[str, object]:
@@ -115,14 +115,12 @@ def test_a_request_that_comes_at_the_moment_of_its_time_limit_is_not_lost() -> N
 def test_the_whole_view_is_shown_unless_another_mode_is_asked_for() -> None:
     """Left to itself libcamera takes the small fast mode, and shows its middle only."""
     library = FakePicamera2Library(modes=IMX708)
-    camera = opened(library, CameraSettings((640, 480), 30))
+    camera = opened(library, CameraWishes((640, 480), 30))
     assert library.configured["sensor"] == {"output_size": (2304, 1296), "bit_depth": 10}
     assert (camera.granted["sensor_mode"], camera.granted["view"]) == ("2304x1296", 0.75)
     opened(library, sensor_mode=(1536, 864))
     assert library.configured["sensor"] == {"output_size": (1536, 864), "bit_depth": 10}
-    with pytest.raises(
-        CameraChoiceError, match="the sensor has 1536x864, 2304x1296, 4608x2592; choose one of"
-    ):
+    with pytest.raises(NeverWorksError, match="the sensor has 1536x864, 2304x1296, 4608x2592; choose one of"):
         opened(library, sensor_mode=(640, 480))
     assert library.closed
 
@@ -130,10 +128,10 @@ def test_the_whole_view_is_shown_unless_another_mode_is_asked_for() -> None:
 def test_what_is_cut_off_is_told_with_its_cure(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     library = FakePicamera2Library(modes=IMX708)
-    opened(library, CameraSettings((640, 480)))
+    opened(library, CameraWishes((640, 480)))
     assert "sensor mode 2304x1296: the picture shows 75 % of the view" in caplog.text
     assert "--size 640x360 does not" in caplog.text
-    narrow = opened(library, CameraSettings((1280, 720)), sensor_mode=(1536, 864))
+    narrow = opened(library, CameraWishes((1280, 720)), sensor_mode=(1536, 864))
     assert narrow.granted["view"] == 0.44, "the whole of a mode that is itself a part"
 
 
@@ -152,17 +150,17 @@ def test_autofocus_is_continuous_where_there_is_one_unless_said_otherwise() -> N
     library.controls["AfMode"] = (0, 2, 0)
     opened(library)
     assert library.controls_set["AfMode"] == 2
-    opened(library, control=(ControlOrder("AfMode", "1"),))
+    opened(library, controls=(ControlOrder("AfMode", "1"),))
     assert library.controls_set["AfMode"] == 1
     library.controls["LensPosition"] = (0.0, 32.0, 1.0)
-    opened(library, control=(ControlOrder("LensPosition", "2"),))
+    opened(library, controls=(ControlOrder("LensPosition", "2"),))
     assert library.controls_set["AfMode"] == 0, "a lens that is set stays where it is"
 
 
 def test_the_controls_that_were_granted_are_read_back() -> None:
     library = FakePicamera2Library([FakeRequest(_buffer(), 1, ExposureTime=9987, FrameDuration=50_025)])
     library.controls["ExposureTime"] = (75, 11_000_000, None)
-    camera = opened(library, control=(ControlOrder("ExposureTime", "10000"),))
+    camera = opened(library, controls=(ControlOrder("ExposureTime", "10000"),))
     assert camera.granted["controls"] == {"ExposureTime": {"asked": 10000, "granted": None}}
     camera.next_picture(0.1)
     assert camera.granted["controls"] == {"ExposureTime": {"asked": 10000, "granted": 9987}}
@@ -174,9 +172,7 @@ def test_flips_that_the_camera_does_not_do_are_done_here() -> None:
     buffer = _buffer()
     buffer[0, 0] = 200
     library = FakePicamera2Library([FakeRequest(buffer, 1)], refused_flips=True)
-    camera = Picamera2Camera(
-        CameraSettings(SIZE), Picamera2Options(), orientation=Orientation(hflip=True), library=library
-    )
+    camera = opened(library, orientation=Orientation(hflip=True))
     picture = camera.next_picture(0.1)
     assert picture is not None
     assert isinstance(picture.pixels, Yuv420)
@@ -218,17 +214,17 @@ def test_a_usb_camera_is_not_taken_for_the_robots_own() -> None:
 
 
 def test_a_camera_that_tells_no_rates_is_listed_with_the_others() -> None:
-    listed = list_cameras(library=FakePicamera2Library(modes=IMX708))
+    listed = list_cameras(FakePicamera2Library(modes=IMX708))
     assert [camera.camera_id for camera in listed] == ["/base/imx708", "/base/imx219", "/base/usb/uvc"]
     assert [camera.fault for camera in listed] == [None, None, None]
     assert {camera.fps for camera in listed} == {None}, "the modes tell the rates"
-    assert list_cameras(library=FakePicamera2Library())[0].fps == (1.0, 100.0)
+    assert list_cameras(FakePicamera2Library())[0].fps == (1.0, 100.0)
 
 
 def test_a_camera_said_to_be_mounted_sideways_is_refused() -> None:
     """libcamera would grant a picture that lies on its side, and call it what was asked for."""
     with pytest.raises(
-        CameraChoiceError, match=r"mounted sideways .*; take that out of .*config.txt, and choose"
+        NeverWorksError, match=r"mounted sideways .*; take that out of .*config.txt, and choose"
     ):
         opened(FakePicamera2Library(mounted_sideways=True))
 
@@ -238,16 +234,15 @@ def test_named_values_are_those_of_libcamera() -> None:
     library = FakePicamera2Library()
     library.controls["AeFlickerMode"] = (0, 1, 0)
     library.names["AeFlickerMode"] = {0: "FlickerOff", 1: "FlickerManual", 2: "FlickerAuto"}
-    opened(library, control=(ControlOrder("AeFlickerMode", "Manual"),))
+    opened(library, controls=(ControlOrder("AeFlickerMode", "Manual"),))
     assert library.controls_set["AeFlickerMode"] == 1
-    with pytest.raises(CameraChoiceError, match=r"expects Off \(0\) or Manual \(1\); 'Auto' came"):
-        opened(library, control=(ControlOrder("AeFlickerMode", "Auto"),))
+    with pytest.raises(NeverWorksError, match=r"expects Off \(0\) or Manual \(1\); 'Auto' came"):
+        opened(library, controls=(ControlOrder("AeFlickerMode", "Auto"),))
 
 
 def test_a_camera_is_opened_by_its_id_and_full_range_colours_are_asked_for() -> None:
     library = FakePicamera2Library()
-    options = Picamera2Options()
-    camera = Picamera2Camera(CameraSettings(SIZE), options, camera_id="/base/imx219", library=library)
+    camera = opened(library, id="/base/imx219")
     assert camera.granted["id"] == "/base/imx219"
     assert library.configured["colour_space"] == "sYCC"
     assert library.configured["raw"] is None
@@ -255,7 +250,7 @@ def test_a_camera_is_opened_by_its_id_and_full_range_colours_are_asked_for() -> 
 
 def test_a_camera_without_yuv420_is_refused() -> None:
     library = FakePicamera2Library(pixel_format="MJPEG")
-    with pytest.raises(CameraChoiceError, match="imx708 gives MJPEG and not YUV420; cameras like it"):
+    with pytest.raises(NeverWorksError, match="imx708 gives MJPEG and not YUV420; cameras like it"):
         opened(library)
 
 
@@ -286,21 +281,21 @@ def test_a_crop_goes_where_libcamera_heeds_it() -> None:
     library = FakePicamera2Library()
     library.controls["ScalerCrop"] = whole
     crop = (ControlOrder("ScalerCrop", "0,0,2304,1296"),)
-    opened(library, control=crop)
+    opened(library, controls=crop)
     assert library.controls_set["ScalerCrop"] == (0, 0, 2304, 1296)
     library.controls["ScalerCrops"] = whole
-    camera = opened(library, control=crop)
+    camera = opened(library, controls=crop)
     assert library.controls_set["ScalerCrops"] == [(0, 0, 2304, 1296)]
     assert "ScalerCrop" not in library.controls_set
     assert list(camera.granted["controls"]) == ["ScalerCrop"]
-    with pytest.raises(CameraChoiceError, match="ScalerCrops: use --control ScalerCrop instead"):
-        opened(library, control=(ControlOrder("ScalerCrops", "0,0,2304,1296"),))
+    with pytest.raises(NeverWorksError, match="ScalerCrops: use --control ScalerCrop instead"):
+        opened(library, controls=(ControlOrder("ScalerCrops", "0,0,2304,1296"),))
 
 
 def test_an_exposure_longer_than_a_frame_is_told(caplog: pytest.LogCaptureFixture) -> None:
     library = FakePicamera2Library()
     library.controls["ExposureTime"] = (75, 11_000_000, None)
-    opened(library, CameraSettings(SIZE, 20), control=(ControlOrder("ExposureTime", "80000"),))
+    opened(library, CameraWishes(SIZE, 20), controls=(ControlOrder("ExposureTime", "80000"),))
     assert "ExposureTime=80000 is cut to 50000, the time of a frame at this rate; lower --fps" in caplog.text
 
 
@@ -316,7 +311,7 @@ def test_a_mode_that_could_not_be_read_may_be_there_at_the_next_try() -> None:
     library = FakePicamera2Library(modes=IMX708[:2], modes_error=shortage)
     with pytest.raises(CameraError, match="--sensor-mode 4608x2592 could not be read") as told:
         opened(library, sensor_mode=(4608, 2592))
-    assert not isinstance(told.value, CameraChoiceError)
+    assert not isinstance(told.value, NeverWorksError)
 
 
 def test_a_view_that_may_be_cut_is_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -326,7 +321,7 @@ def test_a_view_that_may_be_cut_is_told(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_a_camera_that_cannot_be_asked_is_listed_all_the_same() -> None:
     library = FakePicamera2Library(controls_error=RuntimeError("no such control"))
-    assert [camera.fault for camera in list_cameras(library=library)] == [
+    assert [camera.fault for camera in list_cameras(library)] == [
         "it cannot be asked what it can do (no such control)"
     ] * 3
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from capture_proc.options import CaptureOptions, Picamera2Options
+from capture_proc.options import CaptureCommands, CaptureOptions, Picamera2Options
 from proc_start.options import options_of
 from server_proc.live.wishes import Wishes
 from server_proc.options import ServerOptions
@@ -45,7 +45,7 @@ def _anchors(document: Path) -> set[str]:
 def test_the_page_of_options_has_all_of_the_programs() -> None:
     assert _table_of_options(OPTIONS) == [
         (flag, option.default, option.help)
-        for table in (CaptureOptions, Picamera2Options, ServerOptions, SupervisorOptions)
+        for table in (CaptureOptions, CaptureCommands, Picamera2Options, ServerOptions, SupervisorOptions)
         for flag, option in options_of(table).items()
     ]
 

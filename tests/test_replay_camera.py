@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from capture_proc.camera import CameraChoiceError, CameraSettings
+from capture_proc.camera import CameraWishes, NeverWorksError
+from capture_proc.cameras.replay import JpegFolderCamera, VideoCamera
 from capture_proc.jpeg import to_jpeg
-from capture_proc.replay_camera import JpegFolderCamera, VideoCamera
 from tests.fakes import FakeClock, jpeg_of, noise
 from tests.footage import PEDESTRIANS, PEDESTRIANS_FPS, PEDESTRIANS_FRAMES, PEDESTRIANS_SIZE
 
@@ -24,7 +24,7 @@ def _folder(path: Path, *jpegs: bytes) -> Path:
 
 def test_a_folder_is_replayed_byte_for_byte_and_in_a_loop(tmp_path: Path) -> None:
     jpegs = [jpeg_of(noise(seed=seed)) for seed in range(3)]
-    camera = JpegFolderCamera(_folder(tmp_path, *jpegs), CameraSettings(), FakeClock())
+    camera = JpegFolderCamera(_folder(tmp_path, *jpegs), CameraWishes(), FakeClock())
     shown = [camera.next_picture(1) for _ in range(5)]
     assert [picture.pixels for picture in shown if picture] == [*jpegs, jpegs[0], jpegs[1]]
     assert camera.period_s == 1 / 20
@@ -39,19 +39,19 @@ def test_a_folder_is_replayed_byte_for_byte_and_in_a_loop(tmp_path: Path) -> Non
     ],
 )
 def test_a_folder_with_nothing_to_show_is_told(tmp_path: Path, files: list[bytes], sentence: str) -> None:
-    with pytest.raises(CameraChoiceError, match=sentence):
-        JpegFolderCamera(_folder(tmp_path, *files), CameraSettings())
+    with pytest.raises(NeverWorksError, match=sentence):
+        JpegFolderCamera(_folder(tmp_path, *files), CameraWishes())
 
 
 def test_a_size_for_jpegs_that_are_not_encoded_again_is_refused(tmp_path: Path) -> None:
     folder = _folder(tmp_path, jpeg_of(noise()))
-    JpegFolderCamera(folder, CameraSettings(size=(64, 48)))
-    with pytest.raises(CameraChoiceError, match="are 64x48 and are not encoded again"):
-        JpegFolderCamera(folder, CameraSettings(size=(640, 480)))
+    JpegFolderCamera(folder, CameraWishes(size=(64, 48)))
+    with pytest.raises(NeverWorksError, match="are 64x48 and are not encoded again"):
+        JpegFolderCamera(folder, CameraWishes(size=(640, 480)))
 
 
 def test_a_video_plays_at_its_own_rate_and_size() -> None:
-    camera = VideoCamera(PEDESTRIANS, CameraSettings(), FakeClock())
+    camera = VideoCamera(PEDESTRIANS, CameraWishes(), FakeClock())
     assert camera.period_s == 1 / PEDESTRIANS_FPS
     picture = camera.next_picture(1)
     assert picture is not None
@@ -61,7 +61,7 @@ def test_a_video_plays_at_its_own_rate_and_size() -> None:
 
 def test_a_video_has_the_colours_that_its_player_shows() -> None:
     """Video is mostly limited-range and JPEG is not: without the conversion black is grey."""
-    camera = VideoCamera(PEDESTRIANS, CameraSettings(), FakeClock())
+    camera = VideoCamera(PEDESTRIANS, CameraWishes(), FakeClock())
     picture = camera.next_picture(1)
     assert picture is not None
     shown = simplejpeg.decode_jpeg(to_jpeg(picture.pixels, 95).jpeg).astype(int)
@@ -72,7 +72,7 @@ def test_a_video_has_the_colours_that_its_player_shows() -> None:
 
 
 def test_a_video_begins_again_at_its_end() -> None:
-    camera = VideoCamera(PEDESTRIANS, CameraSettings(size=(32, 24)), FakeClock())
+    camera = VideoCamera(PEDESTRIANS, CameraWishes(size=(32, 24)), FakeClock())
     shown = [camera.next_picture(1) for _ in range(PEDESTRIANS_FRAMES + 1)]
     jpegs = [to_jpeg(picture.pixels, 80) for picture in shown if picture]
     assert len(jpegs) == PEDESTRIANS_FRAMES + 1
@@ -82,12 +82,12 @@ def test_a_video_begins_again_at_its_end() -> None:
 
 
 def test_a_rate_that_was_asked_for_wins() -> None:
-    assert VideoCamera(PEDESTRIANS, CameraSettings(fps=25)).period_s == 1 / 25
+    assert VideoCamera(PEDESTRIANS, CameraWishes(fps=25)).period_s == 1 / 25
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF but no video", jpeg_of(noise())[:100]])
 def test_a_file_that_cannot_be_decoded_is_told(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "broken.avi"
     file.write_bytes(content)
-    with pytest.raises(CameraChoiceError, match="expected a video file, but it cannot be decoded"):
-        VideoCamera(file, CameraSettings())
+    with pytest.raises(NeverWorksError, match="expected a video file, but it cannot be decoded"):
+        VideoCamera(file, CameraWishes())

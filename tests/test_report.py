@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from capture_proc.camera import Camera
 from capture_proc.report import Report
 from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.ring import RingReader, RingWriter
@@ -33,7 +34,7 @@ NO_JSON: dict[str, Any] = {
 class Board:
     """A capture board, its report and its reader."""
 
-    def __init__(self, new_segment: Callable[..., int], camera: object) -> None:
+    def __init__(self, new_segment: Callable[..., int], camera: Camera) -> None:
         descriptor = new_segment(slot_bytes=16 * 1024 - 64)
         self.report = Report(camera, BoardWriter[CaptureStatus](RingWriter(Segment(descriptor))).write)
         self._reader = BoardReader(RingReader(Segment(descriptor)), CaptureStatus)
@@ -45,7 +46,9 @@ class Board:
         return reading.row
 
 
-class Camera:
+class FactsCamera(Camera):
+    granted = None
+
     def __init__(self, granted: object) -> None:
         self.granted = granted
 
@@ -55,7 +58,7 @@ def test_what_cannot_be_written_is_left_out_and_told_once(
     granted: object, new_segment: Callable[..., int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """It ended the capture process, and every one after it."""
-    board = Board(new_segment, Camera(granted))
+    board = Board(new_segment, FactsCamera(granted))
     for frames in (1, 2, 3):
         board.report(capture_status(frames=frames))
         assert board.row == capture_status(frames=frames)
@@ -63,7 +66,7 @@ def test_what_cannot_be_written_is_left_out_and_told_once(
 
 
 def test_a_property_may_raise(new_segment: Callable[..., int], caplog: pytest.LogCaptureFixture) -> None:
-    class Broken:
+    class Broken(Camera):
         @property
         def granted(self) -> object:
             raise RuntimeError("sensor on fire")
@@ -75,7 +78,7 @@ def test_a_property_may_raise(new_segment: Callable[..., int], caplog: pytest.Lo
 
 
 def test_what_can_be_written_is_there_again_with_the_next_report(new_segment: Callable[..., int]) -> None:
-    camera = Camera(float("inf"))
+    camera = FactsCamera(float("inf"))
     board = Board(new_segment, camera)
     board.report(capture_status())
     camera.granted = {"fps": 20.0}
@@ -84,6 +87,6 @@ def test_what_can_be_written_is_there_again_with_the_next_report(new_segment: Ca
 
 
 def test_a_camera_without_it_has_none(new_segment: Callable[..., int]) -> None:
-    board = Board(new_segment, object())
+    board = Board(new_segment, Camera())
     board.report(capture_status())
     assert board.row.granted is None

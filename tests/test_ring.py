@@ -96,14 +96,6 @@ def test_more_facts_than_the_map_has_room_for_are_refused(new_segment: Callable[
         RingWriter(Segment(new_segment())).publish(b"", b"f" * 33)
 
 
-def test_a_ring_is_empty_until_something_was_published(new_segment: Callable[..., int]) -> None:
-    descriptor = new_segment()
-    writer = RingWriter(Segment(descriptor))
-    assert writer.empty
-    writer.publish(b"")
-    assert not RingWriter(Segment(descriptor)).empty
-
-
 def test_a_writer_passes_over_slots_that_are_being_read(new_segment: Callable[..., int]) -> None:
     descriptor = new_segment()
     segment = Segment(descriptor)

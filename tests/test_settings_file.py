@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from capture_proc.options import CaptureOptions, ControlOrder, Picamera2Options
+from capture_proc.options import CaptureCommands, CaptureOptions, ControlOrder, Picamera2Options
 from proc_start.options import CommandLine, OptionsError, read_command_line
 from server_proc.options import ServerOptions
 from supervisor_proc.options import SupervisorOptions
 from tests.conditions import eventually
 from tests.running import Ringcast
 
-TABLES = (SupervisorOptions, CaptureOptions, Picamera2Options, ServerOptions)
+TABLES = (SupervisorOptions, CaptureOptions, CaptureCommands, Picamera2Options, ServerOptions)
 
 
 @pytest.fixture
@@ -35,14 +35,13 @@ def faults_of(file: Path, *argv: str) -> tuple[str, ...]:
 
 def test_settings_are_options_without_their_dashes(file: Path) -> None:
     file.write_text(
-        'size = "1280x720"\nfps = 12.5\nmax-viewers = 7\nstall_timeout_s = 3\nlist-cameras = true\n'
+        'size = "1280x720"\nfps = 12.5\nmax-viewers = 7\nstall_timeout_s = 3\n'
         'control = ["ExposureTime=10000", "AwbEnable=False"]\n'
     )
     line = read(file)
     capture = line.table(CaptureOptions)
     assert (capture.size, capture.fps, capture.stall_timeout_s) == ((1280, 720), 12.5, 3.0)
     assert line.table(ServerOptions).max_viewers == 7
-    assert line.table(Picamera2Options).list_cameras is True
     assert line.table(Picamera2Options).control == (
         ControlOrder("ExposureTime", "10000"),
         ControlOrder("AwbEnable", "False"),
@@ -71,6 +70,12 @@ def test_every_fault_is_told_at_once_with_its_file_and_line(file: Path) -> None:
         f"{file}, line 7: max-viewers expects one value; 2 came",
         "--quality expects a JPEG quality from 1 to 100; '0' came",
     )
+
+
+def test_a_command_is_no_setting(file: Path) -> None:
+    """A service that finds one in its file would list the cameras, end, and be started again, for ever."""
+    file.write_text("list-cameras = true\n")
+    assert faults_of(file) == (f"{file}, line 1: list-cameras is for the command line alone",)
 
 
 @pytest.mark.parametrize(

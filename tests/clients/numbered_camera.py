@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from capture_proc.camera import CameraSettings, Picture
+from capture_proc.camera import CameraWishes, Picture
 from tests.clients.picture_code import draw
 
 FOLDER_VARIABLE = "NUMBERED_CAMERA_FOLDER"
@@ -57,8 +57,8 @@ class NumberedCamera:
 
     name = "numbered pictures"
 
-    def __init__(self, settings: CameraSettings) -> None:
-        self.period_s = 1 / (settings.fps or 20)
+    def __init__(self, wishes: CameraWishes) -> None:
+        self.period_s = 1 / (wishes.fps or 20)
         self._orders = Orders(Path(os.environ[FOLDER_VARIABLE]))
         self._due_s = time.monotonic()
 

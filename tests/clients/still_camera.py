@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 
-from capture_proc.camera import CameraSettings, Picture
+from capture_proc.camera import CameraWishes, Picture
 from tests.clients.picture_code import draw
 
 
@@ -15,7 +15,7 @@ class StillCamera:
     name = "still"
     period_s = 0.05
 
-    def __init__(self, settings: CameraSettings) -> None:
+    def __init__(self, wishes: CameraWishes) -> None:
         self._picture = draw(1)
 
     def next_picture(self, timeout_s: float) -> Picture | None:

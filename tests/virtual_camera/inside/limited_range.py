@@ -7,16 +7,15 @@ from types import SimpleNamespace
 
 import libcamera
 
-from capture_proc.camera import CameraSettings
-from capture_proc.options import Picamera2Options
-from capture_proc.picamera2_camera import Picamera2Camera
-from capture_proc.picamera2_library import Library
+from capture_proc.camera import CameraWishes
+from capture_proc.cameras.picamera2.camera import Picamera2Camera
+from capture_proc.cameras.picamera2.library import Library
 
 
 class LimitedRangeCamera(Picamera2Camera):
     """Asks for the colours of television, as Picamera2 does unless told otherwise."""
 
-    def __init__(self, settings: CameraSettings) -> None:
+    def __init__(self, wishes: CameraWishes) -> None:
         library = Library()
         library.ColorSpace = SimpleNamespace(Sycc=libcamera.ColorSpace.Smpte170m)
-        super().__init__(settings, Picamera2Options(), library=library)
+        super().__init__(wishes, library)

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import itertools
 import time
-from functools import partial
 
 import numpy as np
 import pytest
 import simplejpeg
 from picamera2.encoders import JpegEncoder
 
-from capture_proc.camera import CameraChoiceError, CameraSettings
+from capture_proc.camera import CameraWishes, NeverWorksError
+from capture_proc.cameras.picamera2.camera import Picamera2Camera
+from capture_proc.cameras.picamera2.library import Library
 from capture_proc.capture_loop import CaptureLoop, TimeLimits
 from capture_proc.clock import SystemClock
+from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
-from capture_proc.options import Picamera2Options
 from capture_proc.orientation import Orientation
-from capture_proc.picamera2_camera import Picamera2Camera
-from capture_proc.picamera2_library import Library
 from shm_ring.frame import Frame
 from shm_ring.ring import Published
 from tests.fakes import FakeSink
@@ -41,13 +40,11 @@ def _library() -> Library:
 
 
 def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
-    camera = Picamera2Camera(
-        CameraSettings((1280, 720), 30), Picamera2Options(encoder="hardware"), library=_library()
-    )
+    camera = Picamera2Camera(CameraWishes((1280, 720), 30, encoder="hardware"), _library())
     sink = FakeSink()
     loop = CaptureLoop(
         camera,
-        partial(to_jpeg, quality=1),
+        FittingEncoder(to_jpeg, 1),
         sink,
         clock=SystemClock(),
         limits=TimeLimits(stall_timeout_s=5, first_frame_timeout_s=10),
@@ -72,10 +69,5 @@ def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
 
 def test_ready_jpegs_are_not_turned_by_a_quarter() -> None:
     orientation = Orientation.of(90, "none")
-    with pytest.raises(CameraChoiceError, match="its ready JPEGs cannot be turned any more"):
-        Picamera2Camera(
-            CameraSettings(),
-            Picamera2Options(encoder="hardware"),
-            orientation=orientation,
-            library=_library(),
-        )
+    with pytest.raises(NeverWorksError, match="its ready JPEGs cannot be turned any more"):
+        Picamera2Camera(CameraWishes(orientation=orientation, encoder="hardware"), _library())

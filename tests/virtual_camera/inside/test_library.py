@@ -9,7 +9,7 @@ from pathlib import Path
 import libcamera
 import pytest
 
-from capture_proc.picamera2_library import TUNING_VARIABLE, Library, chosen, short_names, use_tuning
+from capture_proc.cameras.picamera2.library import TUNING_VARIABLE, Library, chosen, short_names, use_tuning
 
 pytestmark = pytest.mark.virtual_camera
 

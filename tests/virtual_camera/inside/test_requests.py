@@ -6,9 +6,9 @@ from __future__ import annotations
 import picamera2.request
 import pytest
 
-from capture_proc.camera import CameraSettings
-from capture_proc.options import Picamera2Options
-from capture_proc.picamera2_camera import Picamera2Camera
+from capture_proc.camera import CameraWishes
+from capture_proc.cameras.picamera2.camera import Picamera2Camera
+from capture_proc.cameras.picamera2.library import Library
 
 pytestmark = pytest.mark.virtual_camera
 
@@ -16,7 +16,7 @@ BUFFERS = 6
 
 
 def test_a_camera_whose_requests_are_not_given_back_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    camera = Picamera2Camera(CameraSettings((640, 480), 30), Picamera2Options())
+    camera = Picamera2Camera(CameraWishes((640, 480), 30), Library())
     given_back = [camera.next_picture(1.0) for _ in range(3 * BUFFERS)]
     monkeypatch.setattr(picamera2.request.CompletedRequest, "release", lambda _: None)
     kept = [camera.next_picture(1.0) for _ in range(BUFFERS + 1)]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Pictures of Picamera2 as planes: pulled one by one, in the camera's own memory.
 
-The library comes as an argument; see picamera2_library.py.
+The library comes as an argument; see library.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from capture_proc.camera import Picture, Plane, Yuv420
-from capture_proc.orientation import Orientation, turned
+from capture_proc.orientation import Orientation
+from capture_proc.turned import turned
 
 _LATE_S = 1.0
 """How long a request may take to arrive that came at the very moment its time limit ended."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from capture_proc.camera import CameraChoiceError
-from capture_proc.sensor_mode import SensorMode, full_view_mode, mode_of_size, part_of_view
+from capture_proc.camera import NeverWorksError
+from capture_proc.cameras.picamera2.modes import SensorMode, full_view_mode, mode_of_size, part_of_view
 
 FULL_219, FULL_477 = (0, 0, 3280, 2464), (0, 0, 4056, 3040)
 
@@ -75,7 +75,7 @@ def test_more_bits_are_taken_where_the_rate_allows_it() -> None:
 
 def test_a_mode_that_the_sensor_has_not_is_told_with_those_it_has() -> None:
     with pytest.raises(
-        CameraChoiceError, match="the sensor has 640x480, 1640x1232, 1920x1080, 3280x2464; choose"
+        NeverWorksError, match="the sensor has 640x480, 1640x1232, 1920x1080, 3280x2464; choose"
     ):
         mode_of_size(MODULES["v2"], (800, 600), 20)
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from capture_proc.camera import Picture
-from capture_proc.picamera2_planes import sensor_clock
+from capture_proc.cameras.picamera2.planes import sensor_clock
 
 _QUALITIES = {25: "VERY_LOW", 35: "LOW", 50: "MEDIUM", 65: "HIGH", 80: "VERY_HIGH"}
 """Picamera2's five qualities by the JPEG quality that its own JpegEncoder takes each for."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One camera of a Raspberry Pi through Picamera2, configured and started.
 
-Measured and read as picamera2_library.py says: the real class runs in CI, but nothing was run on a
+Measured and read as library.py says: the real class runs in CI, but nothing was run on a
 Raspberry Pi.
 """
 
@@ -12,14 +12,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
 
-from capture_proc.camera import CameraChoiceError, CameraError, CameraSettings, Picture
+from capture_proc.camera import Camera, CameraError, CameraWishes, NeverWorksError, Picture
 from capture_proc.camera_controls import values_for
-from capture_proc.options import DEFAULT_FPS, DEFAULT_QUALITY, DEFAULT_SIZE, ControlOrder, Picamera2Options
-from capture_proc.orientation import UPRIGHT, Orientation
-from capture_proc.picamera2_hardware import HardwarePictures
-from capture_proc.picamera2_library import (
+from capture_proc.cameras.picamera2.hardware import HardwarePictures
+from capture_proc.cameras.picamera2.library import (
     HARDWARE_ENCODER,
-    Library,
     chosen,
     colour_space_name,
     controls_of,
@@ -28,8 +25,10 @@ from capture_proc.picamera2_library import (
     sensor_modes,
     use_tuning,
 )
-from capture_proc.picamera2_planes import PlanePictures
-from capture_proc.sensor_mode import SensorMode, full_view_mode, mode_of_size, part_of_view
+from capture_proc.cameras.picamera2.modes import SensorMode, full_view_mode, mode_of_size, part_of_view
+from capture_proc.cameras.picamera2.planes import PlanePictures
+from capture_proc.options import DEFAULT_FPS, DEFAULT_SIZE, ControlOrder
+from capture_proc.orientation import Orientation
 
 _log = logging.getLogger(__name__)
 
@@ -53,39 +52,29 @@ class _Pictures(Protocol):
         """Give back what is lent."""
 
 
-class Picamera2Camera:
+class Picamera2Camera(Camera):
     """One camera, chosen by its Id: numbers change with what else is plugged in."""
 
-    def __init__(
-        self,
-        settings: CameraSettings,
-        options: Picamera2Options,
-        *,
-        camera_id: str = "",
-        orientation: Orientation = UPRIGHT,
-        quality: int = DEFAULT_QUALITY,
-        library: Any = None,
-    ) -> None:
+    def __init__(self, wishes: CameraWishes, library: Any) -> None:
         """Open, configure and start the camera; without an Id the first one (USB cameras come last).
 
-        `quality` is for the JPEGs of the hardware encoder. `library` stands in for the modules picamera2
-        and libcamera in tests.
+        `library` is a `Library`, or what stands in for it in tests.
 
         Raises:
             NoCameraError: it is not connected, or another program holds it.
-            CameraChoiceError: it cannot do what was asked for.
+            NeverWorksError: it cannot do what was asked for.
         """
-        self._library = library or Library()
-        if options.tuning_file is not None:
-            use_tuning(self._library, options.tuning_file)
-        information = chosen(self._library, camera_id)
+        self._library = library
+        if wishes.tuning_file is not None:
+            use_tuning(library, wishes.tuning_file)
+        information = chosen(library, wishes.id)
         self._id, self._model = information["Id"], information.get("Model", "camera")
-        self._picamera2 = opened(self._library, self._id)
+        self._picamera2 = opened(library, self._id)
         with ExitStack() as failing:
             failing.callback(self._picamera2.close)
-            self._configure(settings, options.sensor_mode, orientation)
-            self._asked = self._set_controls(options.control)
-            self._pictures = self._start(options.encoder, quality)
+            self._configure(wishes)
+            self._asked = self._set_controls(wishes.controls)
+            self._pictures = self._start(wishes.encoder, wishes.quality)
             failing.pop_all()
 
     def next_picture(self, timeout_s: float) -> Picture | None:
@@ -122,12 +111,11 @@ class Picamera2Camera:
             },
         }
 
-    def _configure(
-        self, settings: CameraSettings, sensor_mode: tuple[int, int] | None, orientation: Orientation
-    ) -> None:
+    def _configure(self, wishes: CameraWishes) -> None:
         """Configure for YUV420, and read back what was granted."""
-        size, fps = settings.size or DEFAULT_SIZE, settings.fps or DEFAULT_FPS
-        mode, self._view = self._sensor_mode(sensor_mode, size, fps)
+        size, fps = wishes.size or DEFAULT_SIZE, wishes.fps or DEFAULT_FPS
+        orientation = wishes.orientation
+        mode, self._view = self._sensor_mode(wishes.sensor_mode, size, fps)
         wanted = self._picamera2.create_video_configuration(
             main={"size": size, "format": "YUV420"},
             raw=None,  # nobody here takes raw pictures, and their buffers are large
@@ -144,10 +132,10 @@ class Picamera2Camera:
                 "or --sensor-mode"
             ) from error
         granted = self._picamera2.camera_configuration()
-        self._size = self._granted_size(granted["main"], size, asked=settings.size is not None)
+        self._size = self._granted_size(granted["main"], size, asked=wishes.size is not None)
         self._left = orientation.after(self._granted_flips(granted["transform"]))
         self._colours = self._granted_colours(granted["colour_space"])
-        self.period_s = self._granted_period_s(fps, asked=settings.fps is not None)
+        self.period_s = self._granted_period_s(fps, asked=wishes.fps is not None)
         self.name = f"{self._model} {self._size[0]}x{self._size[1]}"
 
     def _set_controls(self, orders: Sequence[ControlOrder]) -> dict[str, Any]:
@@ -202,7 +190,7 @@ class Picamera2Camera:
     ) -> tuple[int, int]:
         """Return the size that libcamera made of `size`."""
         if main["format"] != "YUV420":
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 f"{self._model} gives {main['format']} and not YUV420; cameras like it (most USB cameras) "
                 "are not supported"
             )
@@ -212,13 +200,13 @@ class Picamera2Camera:
                 f"{self._model} cannot give {size[0]}x{size[1]}; libcamera offers {width}x{height} instead"
             )
             if asked:
-                raise CameraChoiceError(f"{cannot}: choose --size {width}x{height} or another")
+                raise NeverWorksError(f"{cannot}: choose --size {width}x{height} or another")
             _log.info("%s, which is taken", cannot)
         return width, height
 
     def _granted_flips(self, transform: Any) -> Orientation:
         if transform.transpose:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 f"{self._model} is said to be mounted sideways (rotation in its device tree), which is not "
                 "supported; take that out of /boot/firmware/config.txt, and choose --rotate 90 or 270"
             )
@@ -267,12 +255,12 @@ class Picamera2Camera:
     def _hardware_pictures(self, quality: int) -> HardwarePictures:
         encoder_class = self._library.hardware_encoder
         if encoder_class is None:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 "--encoder hardware: there is no JPEG encoder in this machine's hardware "
                 f"({HARDWARE_ENCODER}; Raspberry Pi 0 to 4 have one); leave it out"
             )
         if self._left:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 "--encoder hardware: its ready JPEGs cannot be turned any more, and the camera itself does "
                 "not turn them so; leave out --encoder, or --rotate and --flip"
             )

@@ -8,7 +8,7 @@ import time
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from capture_proc.camera import CameraSettings, Picture, Plane
+from capture_proc.camera import Camera, CameraWishes, Picture, Plane
 from capture_proc.clock import Clock, SystemClock
 from capture_proc.options import DEFAULT_FPS, DEFAULT_SIZE
 from capture_proc.pace import Pace
@@ -18,15 +18,15 @@ _BARS = ((235, 235, 235), (235, 235, 16), (16, 235, 235), (16, 235, 16),
 _SWEEP_S = 4.0
 
 
-class PatternCamera:
+class PatternCamera(Camera):
     """Colour bars, a bar that sweeps over them every four seconds, and words that no driver mistakes."""
 
     scene_may_freeze = False
 
-    def __init__(self, settings: CameraSettings, clock: Clock | None = None) -> None:
+    def __init__(self, wishes: CameraWishes, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._width, self._height = settings.size or DEFAULT_SIZE
-        self.period_s = 1 / (settings.fps or DEFAULT_FPS)
+        self._width, self._height = wishes.size or DEFAULT_SIZE
+        self.period_s = 1 / (wishes.fps or DEFAULT_FPS)
         self.name = f"test pattern {self._width}x{self._height}"
         self._pace = Pace(self.period_s, self._clock)
         self._number = 0
@@ -40,9 +40,6 @@ class PatternCamera:
             return None
         self._number += 1
         return Picture(self._draw(due_ns), due_ns)
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
     def _draw_still(self) -> Plane:
         columns = np.arange(self._width) * len(_BARS) // self._width

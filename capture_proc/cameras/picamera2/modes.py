@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from capture_proc.camera import CameraChoiceError
+from capture_proc.camera import NeverWorksError
 
 _FULL = 0.98
 """A mode with a larger part of the view than this counts as showing all: some lose a few rows."""
@@ -93,7 +93,7 @@ def mode_of_size(modes: Sequence[SensorMode], size: tuple[int, int], fps: float)
     """Return the mode that was asked for by its size: of several the one fast enough, with the most bits.
 
     Raises:
-        CameraChoiceError: there is none of that size.
+        NeverWorksError: there is none of that size.
     """
     found = [mode for mode in modes if mode.size == size]
     if not found:
@@ -101,5 +101,5 @@ def mode_of_size(modes: Sequence[SensorMode], size: tuple[int, int], fps: float)
         what = (
             f"the sensor has {there_are}; choose one of these or" if modes else "this camera has none; choose"
         )
-        raise CameraChoiceError(f"--sensor-mode {size[0]}x{size[1]}: {what} auto")
+        raise NeverWorksError(f"--sensor-mode {size[0]}x{size[1]}: {what} auto")
     return max(found, key=lambda mode: (min(mode.fps * (1 + _RATE_ERROR), fps), mode.bit_depth))

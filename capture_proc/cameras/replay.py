@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capture_proc.camera import Camera, CameraChoiceError, CameraSettings, Picture, Yuv420
+from capture_proc.camera import Camera, CameraWishes, NeverWorksError, Picture, Yuv420
 from capture_proc.clock import Clock, SystemClock
 from capture_proc.options import DEFAULT_FPS
 from capture_proc.pace import Pace
@@ -22,45 +22,46 @@ if TYPE_CHECKING:
 _LEAST_PX = 16
 
 
-def open_replay(path: Path, settings: CameraSettings) -> Camera:
-    """Open a folder of JPEGs or a video file.
+def open_replay(wishes: CameraWishes) -> Camera:
+    """Open the folder of JPEGs or the video file that is wished for.
 
     Raises:
-        CameraChoiceError: there is nothing to show in it.
+        NeverWorksError: there is nothing to show in it.
     """
-    return JpegFolderCamera(path, settings) if path.is_dir() else VideoCamera(path, settings)
+    path = Path(wishes.id)
+    return JpegFolderCamera(path, wishes) if path.is_dir() else VideoCamera(path, wishes)
 
 
-class JpegFolderCamera:
+class JpegFolderCamera(Camera):
     """The JPEGs of a folder in the order of their names, byte for byte."""
 
     scene_may_freeze = False
 
-    def __init__(self, folder: Path, settings: CameraSettings, clock: Clock | None = None) -> None:
+    def __init__(self, folder: Path, wishes: CameraWishes, clock: Clock | None = None) -> None:
         """Find the files.
 
         Raises:
-            CameraChoiceError: there is none, or the first is no JPEG that can be streamed.
+            NeverWorksError: there is none, or the first is no JPEG that can be streamed.
         """
         try:
             found = list(folder.iterdir())
         except OSError as error:
-            raise CameraChoiceError(f"--camera {folder}: {error.strerror}") from error
+            raise NeverWorksError(f"--camera {folder}: {error.strerror}") from error
         self._files = sorted(file for file in found if file.suffix.lower() in (".jpg", ".jpeg"))
         if not self._files:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 f"--camera {folder}: expected files ending in .jpg or .jpeg in this folder, found none"
             )
         try:
             size = checked(self._files[0].read_bytes()).size
         except (OSError, UnusableJpegError) as error:
-            raise CameraChoiceError(f"--camera {folder}: {self._files[0].name}: {error}") from error
-        if settings.size not in (None, size):
-            raise CameraChoiceError(
+            raise NeverWorksError(f"--camera {folder}: {self._files[0].name}: {error}") from error
+        if wishes.size not in (None, size):
+            raise NeverWorksError(
                 f"--camera {folder}: its JPEGs are {size[0]}x{size[1]} and are not encoded again; "
                 "leave --size out"
             )
-        self.period_s = 1 / (settings.fps or DEFAULT_FPS)
+        self.period_s = 1 / (wishes.fps or DEFAULT_FPS)
         self.name = f"JPEGs of {folder.name} ({len(self._files)})"
         self._pace = Pace(self.period_s, clock or SystemClock())
         self._next = 0
@@ -74,36 +75,33 @@ class JpegFolderCamera:
         self._next = (self._next + 1) % len(self._files)
         return Picture(file.read_bytes(), due_ns)
 
-    def close(self) -> None:
-        """Nothing to let go of."""
 
-
-class VideoCamera:
+class VideoCamera(Camera):
     """The pictures of a video file, decoded by PyAV (FFmpeg), from its start again at its end."""
 
     scene_may_freeze = False
 
-    def __init__(self, file: Path, settings: CameraSettings, clock: Clock | None = None) -> None:
+    def __init__(self, file: Path, wishes: CameraWishes, clock: Clock | None = None) -> None:
         """Open the video and decode its first picture.
 
         Raises:
-            CameraChoiceError: it is no video that FFmpeg can decode, or PyAV is not there.
+            NeverWorksError: it is no video that FFmpeg can decode, or PyAV is not there.
         """
         self._file = file
-        self._asked_size = settings.size
+        self._asked_size = wishes.size
         self._pictures = self._decode_for_ever()
         try:
             self._ahead: av.VideoFrame | None = next(self._pictures)
         except ImportError as error:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 f"--camera {file}: replaying a video needs PyAV; type: pip install 'ringcast[replay]'"
             ) from error
         if min(self._ahead.width, self._ahead.height) < _LEAST_PX:
-            raise CameraChoiceError(
+            raise NeverWorksError(
                 f"--camera {file}: expected pictures of at least {_LEAST_PX}x{_LEAST_PX} pixels, got "
                 f"{self._ahead.width}x{self._ahead.height}"
             )
-        self.period_s = 1 / (settings.fps or self._own_fps or DEFAULT_FPS)
+        self.period_s = 1 / (wishes.fps or self._own_fps or DEFAULT_FPS)
         self.name = f"footage {file.name}"
         self._pace = Pace(self.period_s, clock or SystemClock())
 
@@ -116,7 +114,7 @@ class VideoCamera:
         return Picture(self._planes(frame), due_ns)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Close the file."""
         self._pictures.close()
 
     def _decode_for_ever(self) -> Generator[av.VideoFrame]:
@@ -137,8 +135,8 @@ class VideoCamera:
             if not decoded:
                 raise self._no_video("it holds no picture")
 
-    def _no_video(self, why: object) -> CameraChoiceError:
-        return CameraChoiceError(
+    def _no_video(self, why: object) -> NeverWorksError:
+        return NeverWorksError(
             f"--camera {self._file}: expected a video file, but it cannot be decoded ({why}); "
             "try to play it with ffplay"
         )

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from capture_proc.camera import CameraChoiceError, NoCameraError
+from capture_proc.camera import NeverWorksError, NoCameraError
 from capture_proc.camera_controls import Control
 from capture_proc.camera_list import CameraFacts
-from capture_proc.sensor_mode import SensorMode
+from capture_proc.cameras.picamera2.modes import SensorMode
 
 _log = logging.getLogger(__name__)
 
@@ -63,14 +63,13 @@ class Library:
         self.hardware_encoder = MJPEGEncoder if in_hardware else None
 
 
-def list_cameras(tuning_file: str | None = None, library: Any = None) -> list[CameraFacts]:
-    """Return the facts of every camera that Picamera2 finds.
+def list_cameras(library: Any, tuning_file: str | None = None) -> list[CameraFacts]:
+    """Return the facts of every camera that Picamera2 finds. `library` is a `Library`, or its stand-in.
 
     Raises:
         NoCameraError: there is none.
-        CameraChoiceError: there is no such tuning.
+        NeverWorksError: there is no such tuning.
     """
-    library = library or Library()
     if tuning_file is not None:
         use_tuning(library, tuning_file)
     facts = []
@@ -165,12 +164,12 @@ def use_tuning(library: Any, name: str) -> None:
     (https://github.com/raspberrypi/picamera2/issues/1103), so this comes before anything else.
 
     Raises:
-        CameraChoiceError: there is no such file, or it is no tuning.
+        NeverWorksError: there is no such file, or it is no tuning.
     """
     places = [Path(name), *(folder / library.platform / name for folder in _TUNING_FOLDERS)]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"--tuning-file {name}: no such file here, nor in {_TUNING_FOLDERS[-1] / library.platform}; "
             "check its name"
         )
@@ -180,11 +179,11 @@ def use_tuning(library: Any, name: str) -> None:
     try:
         tuning = json.loads(found.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"--tuning-file {name}: expected a tuning of libcamera in JSON ({error})"
         ) from error
     if not isinstance(tuning, dict):
-        raise CameraChoiceError(
+        raise NeverWorksError(
             f"--tuning-file {name}: expected a tuning of libcamera, a JSON object; its value is another"
         )
     os.environ[TUNING_VARIABLE] = str(found.absolute())

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Cameras of a Raspberry Pi through Picamera2."""

@@ -55,8 +55,8 @@ class Placeholders:
         self._last = newest or self._before_any
         size = (self._last.facts.width_px, self._last.facts.height_px)
         title = headline(without_live_s, had_frames=newest is not None)
-        cure = remedy(supervisor, round(now_s * 1e9))
-        lines = (title, cure) if cure else (title,)
+        does = remedy(supervisor, round(now_s * 1e9))
+        lines = (title, does) if does else (title,)
         try:
             self._drawing = self._painter.submit(_draw, newest and newest.jpeg, size, lines)
         except RuntimeError as error:  # no thread can be started

@@ -28,7 +28,7 @@ class Placeholders:
     """Draws them in a thread of its own, because drawing must not delay a frame. For the fan-out's thread."""
 
     def __init__(self, before_any: Frame, drawn: Callable[[], None]) -> None:
-        """`before_any` gives the size and the time for as long as there was no frame.
+        """`before_any` gives the size and the time until the first frame.
 
         `drawn` is called by the other thread when one is ready to be taken with `take_drawn`.
         """
@@ -52,7 +52,7 @@ class Placeholders:
         supervisor: Reading[SupervisorStatus] | None,
         now_s: float,
     ) -> None:
-        """Let the next one be drawn, once a second. There was no live picture for `without_live_s`."""
+        """Have the next one drawn, once a second. There has been no live picture for `without_live_s`."""
         if self._drawing is not None or now_s < self._due_s:
             return
         self._due_s = now_s + EVERY_S
@@ -69,7 +69,7 @@ class Placeholders:
         self._drawing.add_done_callback(lambda _: self._drawn())
 
     def take_drawn(self, now_s: float) -> bool:
-        """Make what was drawn the current one; tell whether there was any."""
+        """Make a finished drawing the current one; tell whether there was one."""
         if self._drawing is None or not self._drawing.done():
             return False
         drawing, self._drawing = self._drawing, None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What several answers have in common."""
+"""What several answers share."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def tell_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPErr
 
 
 def tell_failure(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
-    """Answer 500, and log what failed: without the query, which may hold secrets, and not past the log."""
+    """Answer 500, and log what failed, without the query, which may hold secrets."""
     _log.error("%s %s failed; please report it", req.method, req.path, exc_info=error)
     say(resp, falcon.HTTP_500, "The server could not answer this request; its log says why.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a client wishes, from its query and its headers. Query keys that are not known are ignored."""
+"""What a client wishes, from its query and its headers. Unknown query keys are ignored."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def wishes_of(req: falcon.Request) -> Wishes:
 
 
 def key_of(req: falcon.Request) -> str:
-    """Return the key by which a client names itself, nothing where it has none.
+    """Return the key by which a client names itself, empty if it has none.
 
     Raises:
         falcon.HTTPBadRequest: it is too long.
@@ -43,7 +43,7 @@ def key_of(req: falcon.Request) -> str:
 
 
 def flag_of(req: falcon.Request, name: str) -> bool | None:
-    """Return whether a query key is 1 or 0, None where it is not there.
+    """Return whether a query key is 1 or 0, None if it is absent.
 
     Raises:
         falcon.HTTPBadRequest: it is neither.
@@ -57,7 +57,7 @@ def flag_of(req: falcon.Request, name: str) -> bool | None:
 
 
 def number_of(req: falcon.Request, name: str) -> int | None:
-    """Return the whole number of a query key, None where it is not there.
+    """Return the whole number of a query key, None if it is absent.
 
     Raises:
         falcon.HTTPBadRequest: it is not a whole number, 0 or more.
@@ -96,13 +96,13 @@ def _fps(req: falcon.Request) -> float | None:
 
 
 def _last(req: falcon.Request, name: str) -> str | None:
-    """Return a query key's value, the last where it came several times."""
+    """Return a query key's value, the last one if there are several."""
     value = req.params.get(name)
     return value[-1] if isinstance(value, list) else value
 
 
 def _printable(text: str, most: int) -> str:
-    """Return text as a log can carry it: what a client chose must not forge lines."""
+    """Return text that is safe in a log: a client must not be able to forge lines."""
     return "".join(character if " " <= character <= "~" else "?" for character in text[:most])
 
 

@@ -161,7 +161,9 @@ class Supervisor:
         self._board_due_s = 0.0
         self._on_board: SupervisorStatus | None = None
         self._heard: object = None
+        self._sentence = ""
         self._server_was_ready = False
+        self._ready_was_said = False
         self._drill_due = ""
         self._exit_code = os.EX_OK
         self._pi_health = pi_health or PiHealth()
@@ -288,9 +290,12 @@ class Supervisor:
             self._stop(now_s)
 
     def _tell_when_ready(self) -> None:
-        if not self._server_was_ready and self._server.policy.state is State.RUNNING:
+        runs = self._server.policy.state is State.RUNNING
+        if (runs or self._server_was_ready) and not self._ready_was_said:
+            # said again until systemd takes it: it kills a service that does not say so
+            self._ready_was_said = self._systemd.say("READY=1")
+        if runs and not self._server_was_ready:
             self._server_was_ready = True
-            self._systemd.say("READY=1")
             for listening in self._service.listening:
                 for url in urls(listening):
                     if listening.family == socket.AF_UNIX:
@@ -312,11 +317,10 @@ class Supervisor:
         heard = (server, camera, self._on_board)
         if heard != self._heard:
             self._heard = heard
-            self._systemd.status(
-                in_a_sentence(
-                    self._capture.status, self._server.status, camera.row if camera else None, served
-                )
+            self._sentence = in_a_sentence(
+                self._capture.status, self._server.status, camera.row if camera else None, served
             )
+        self._systemd.status(self._sentence)
         if self._health.is_well(served, now_s, server_runs=self._server.policy.state is State.RUNNING):
             self._systemd.feed_watchdog(now_s)
 
@@ -330,6 +334,9 @@ def _signals_as_bytes() -> int:
 
     Not a signalfd: the mask that it needs would be inherited by children.
     """
+    # both outlive exec: the kernel itself reaps the children of who ignores SIGCHLD, and they inherit a mask
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     to_read, to_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(to_write, warn_on_full_buffer=False)
     for number in (*_STOPS, signal.SIGUSR1, signal.SIGUSR2):

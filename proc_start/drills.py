@@ -46,9 +46,18 @@ def drill_file(runtime_directory: Path, instance: str) -> Path:
 
 
 def order_drill(file: Path, fault: str) -> None:
-    """Write a fault's name, at once and not in pieces."""
+    """Write a fault's name, at once and not in pieces.
+
+    Somebody else may own the folder: a link that was planted there is replaced and not followed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     new = file.with_suffix(".new")
-    new.write_text(fault)
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with open(descriptor, "w") as order:
+        order.write(fault)
     new.replace(file)
 
 

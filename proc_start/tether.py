@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import logging
 import os
 import signal
 from collections.abc import Iterable
+
+_log = logging.getLogger(__name__)
 
 SUPERVISOR_PID = "RINGCAST_SUPERVISOR_PID"
 """The environment variable by which a child knows who must be its parent."""
@@ -28,7 +31,13 @@ def tie_to_supervisor(inherited: Iterable[int]) -> None:
     supervisor_pid = os.environ.pop(SUPERVISOR_PID, None)
     if supervisor_pid is None:
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        _log.warning(
+            "cannot be tied to the supervisor: %s; if that is killed, this process (pid %d) has to be ended "
+            "by hand",
+            os.strerror(ctypes.get_errno()),
+            os.getpid(),
+        )
     # A supervisor that died before the line above sends no signal any more. Its child may have been
     # adopted by any subreaper, so the parent is compared with whom it must be and never with 1.
     if os.getppid() != int(supervisor_pid):

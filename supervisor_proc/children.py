@@ -22,7 +22,7 @@ IMPORTING_S = 20.0
 OPENING_S = 10.0
 """How long a camera may take to be opened."""
 FIRST_BOARD_S = 10.0
-"""How long a server may take to its first heartbeat."""
+"""How long a server may take to its first heartbeat, or twice its limit if that is more."""
 _SUPERVISORS_MARGIN_S = 1.0
 """The capture process ends by itself at its limits; so much later it is taken for hung."""
 
@@ -118,7 +118,7 @@ def server_child(
         watch=Watch(
             beats,
             "its heartbeat: Waitress's two threads and the fan-out move",
-            Limits(FIRST_BOARD_S, timeout_s),
+            Limits(max(FIRST_BOARD_S, 2 * timeout_s), timeout_s),
         ),
         now_s=now_s,
         timing=timing,

@@ -46,7 +46,20 @@ def lock_instance(instance: str) -> int:
                 f"{who if holder else 'in another container; stop that one'}, "
                 "or choose another --instance and --listen for this one"
             )
+    _keep_from_being_cleaned(path.parent)
     return descriptor
+
+
+def _keep_from_being_cleaned(folder: Path) -> None:
+    """Hold a shared BSD lock on the folder until the process ends.
+
+    Debian 13 removes from /tmp what is older than ten days, and with the lock file a second start would take
+    a new one. systemd-tmpfiles passes over a folder that is locked so, and all below it (tmpfiles.d(5)).
+    """
+    with contextlib.suppress(OSError):  # a file system without locks; the folder is then cleaned as any other
+        fcntl.flock(
+            os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), fcntl.LOCK_SH | fcntl.LOCK_NB
+        )
 
 
 def pid_of_instance(instance: str) -> int | None:

@@ -39,23 +39,27 @@ class Notifier:
         """Whether somebody listens."""
         return bool(self._address)
 
-    def say(self, line: str) -> None:
-        """Send a line such as READY=1; systemd that does not take it is not waited for."""
+    def say(self, line: str) -> bool:
+        """Send a line such as READY=1; tell whether it was taken, or nobody listens.
+
+        Systemd that is busy is not waited for: what it did not take has to be said again.
+        """
         if self._address:
-            with contextlib.suppress(OSError):
+            try:
                 self._socket.sendto(line.encode(), self._address)
+            except OSError:
+                return False
+        return True
 
     def status(self, sentence: str) -> None:
         """Say how the service is, in words, where that changed."""
-        if sentence != self._said:
+        if sentence != self._said and self.say(f"STATUS={sentence}"):
             self._said = sentence
-            self.say(f"STATUS={sentence}")
 
     def feed_watchdog(self, now_s: float) -> None:
         """Say that all is well, when it is time to."""
-        if now_s >= self._due_s:
+        if now_s >= self._due_s and self.say("WATCHDOG=1"):
             self._due_s = now_s + self._period_s
-            self.say("WATCHDOG=1")
 
 
 def bound_by_systemd(environment: MutableMapping[str, str]) -> list[socket.socket]:

@@ -58,6 +58,16 @@ def test_what_a_file_orders_begins_at_the_signal(tmp_path: Path) -> None:
     assert camera.name == "fake camera (drill: hang)"
 
 
+def test_an_order_follows_no_link(tmp_path: Path) -> None:
+    """Root may give it, in a folder of the service's user, who could plant one to any file."""
+    precious, file = tmp_path / "shadow", tmp_path / "drill"
+    precious.write_text("secret")
+    file.with_suffix(".new").symlink_to(precious)
+    order_drill(file, "camera-hang")
+    assert (precious.read_text(), file.read_text()) == ("secret", "camera-hang")
+    assert not file.is_symlink()
+
+
 def test_what_is_ordered_for_each_start_begins_at_once(drilled: Drilled) -> None:
     assert drilled("hang", rgb()).next_picture(0.01) is None
 

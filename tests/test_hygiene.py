@@ -227,6 +227,28 @@ def test_a_signal_at_any_moment_of_the_start_leaves_nothing(number: signal.Signa
         print(f"{number.name} after {moment_s:.2f} s: exit {code}")
 
 
+def test_what_signals_it_was_started_with_does_not_matter() -> None:
+    """Some wrappers ignore SIGCHLD or block signals, and both outlive exec: then the first camera that
+    ended took the service with it, or no stop ever arrived."""
+    blocked = "{signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2}"
+    wrapper = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        f"signal.pthread_sigmask(signal.SIG_BLOCK, {blocked})\n"
+        "os.execv(sys.executable, [sys.executable, 'supervisor.py', *sys.argv[1:]])\n"
+    )
+    with Ringcast("--camera=pattern", command=(sys.executable, "-c", wrapper)) as service:
+        capture = service.ready()["supervisor"]["capture"]["pid"]
+        os.kill(capture, signal.SIGKILL)
+        eventually(lambda: service.status()["supervisor"]["capture"]["restarts"] == {"killed by SIGKILL": 1})
+        service.ready()
+        for pid in (service.pid, service.capture_pid(), service.server_pid()):
+            status = Path(f"/proc/{pid}/status").read_text()
+            assert re.findall(r"^SigBlk:\s*(\w+)$", status, flags=re.MULTILINE) == ["0" * 16]
+        service.process.send_signal(signal.SIGTERM)
+        assert service.wait(8) == 0
+
+
 def test_ctrl_c_in_a_callback_of_an_import_is_not_lost(tmp_path: Path) -> None:
     """Python only prints what is raised there: a KeyboardInterrupt would be forgotten."""
     (tmp_path / "sitecustomize.py").write_text("""

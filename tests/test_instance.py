@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,29 @@ def test_an_instance_runs_once_and_its_lock_dies_with_it() -> None:
             lock_instance("locktest")
         holder.kill()
     os.close(lock_instance("locktest"))
+
+
+def test_its_folder_is_not_cleaned_while_it_runs(tmp_path: Path) -> None:
+    """Debian 13 removes what lay in /tmp for ten days; a second start took a new lock then."""
+    clean = shutil.which("systemd-tmpfiles")
+    assert clean, "sudo apt install systemd"
+    folder, rule = tmp_path / "tmp/ringcast-0", tmp_path / "tmp.conf"
+    folder.mkdir(parents=True)
+    rule.write_text(f"e {tmp_path}/tmp - - - 1s\n")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=environment(RUNTIME_DIRECTORY=str(folder)),
+    )  # fmt: skip
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        lock = folder / "ringcast-locktest.lock"
+        time.sleep(1.1)  # it must be older than the rule's second, by all of its times
+        subprocess.run([clean, "--clean", str(rule)], check=True)
+        assert lock.exists()
+        holder.kill()
+    subprocess.run([clean, "--clean", str(rule)], check=True)
+    assert not lock.exists(), "or the rule cleans nothing"
 
 
 @pytest.mark.usefixtures("_runtime")

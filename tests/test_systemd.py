@@ -48,6 +48,21 @@ def test_a_watchdog_of_another_process_is_not_fed_often(systemd: Systemd) -> Non
     assert systemd.fed() == 1
 
 
+def test_what_a_busy_systemd_did_not_take_is_said_again(systemd: Systemd) -> None:
+    """A READY=1 that was lost let systemd kill the service after a minute and a half."""
+    notifier, lines = Notifier({"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "8000000"}), 0
+    while notifier.say("BUSY=1"):
+        lines += 1
+    assert not notifier.say("READY=1")
+    notifier.status("well")
+    notifier.feed_watchdog(100.0)
+    assert systemd.told() == ["BUSY=1"] * lines
+    assert notifier.say("READY=1")
+    notifier.status("well")
+    notifier.feed_watchdog(100.1)
+    assert systemd.told()[lines:] == ["READY=1", "STATUS=well", "WATCHDOG=1"]
+
+
 def test_nobody_who_does_not_listen_is_waited_for(tmp_path: Path) -> None:
     Notifier({}).status("well")
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).status("well")

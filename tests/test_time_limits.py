@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from server_proc.live import fanout
 from server_proc.takeover import web_server
 from supervisor_proc import children, restart_policy
 from supervisor_proc.options import SupervisorOptions
+from supervisor_proc.shared_memory import Rings, create_shared_memory
 from tests.running import CHECKOUT
 
 _UNIT = (CHECKOUT / "deploy" / "ringcast.service").read_text()
@@ -21,6 +24,22 @@ _UNIT = (CHECKOUT / "deploy" / "ringcast.service").read_text()
 
 def _seconds(setting: str) -> float:
     return float(re.findall(rf"^{setting}=(\d+)$", _UNIT, flags=re.MULTILINE)[0])
+
+
+def test_one_process_that_the_kernel_ends_for_memory_does_not_end_the_others() -> None:
+    """By default systemd stops the whole unit then (systemd.service(5), OOMPolicy=)."""
+    assert re.findall(r"^OOMPolicy=(.*)$", _UNIT, flags=re.MULTILINE) == ["continue"]
+
+
+def test_a_slow_machine_s_server_gets_more_time_to_its_first_heartbeat_too() -> None:
+    """Whoever raises --server-timeout-s has one."""
+    with tempfile.TemporaryDirectory() as folder:
+        memory = create_shared_memory("limitstest", 4096)
+        service = children.Service([], memory, Rings(memory), Path(folder))
+        for timeout_s, first_s in ((5.0, 10.0), (60.0, 120.0)):
+            assert (
+                children.server_child(service, [], timeout_s, 0.0).policy.limits.first_progress_s == first_s
+            )
 
 
 def test_a_server_that_stops_is_done_before_it_is_killed() -> None:

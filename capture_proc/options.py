@@ -57,6 +57,12 @@ def stall_timeout_or_default(stall_timeout_s: float | None, period_s: float) -> 
     return max(2.0, 8 * period_s) if stall_timeout_s is None else stall_timeout_s
 
 
+IMPORTING_S = 30.0
+"""How long a capture process may import: from a cold SD card a small Raspberry Pi needs 20 s."""
+OPENING_S = 10.0
+"""How long a camera may take to be opened, unless it is given more for its first frame."""
+
+
 def first_frame_timeout_or_default(first_frame_timeout_s: float | None, stall_timeout_s: float) -> float:
     """Return how long a camera may take to its first frame: as asked, else 10 s or the stall limit.
 

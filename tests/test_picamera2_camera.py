@@ -6,6 +6,7 @@ The real class is run by tests/virtual_camera.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -141,6 +142,37 @@ def test_modes_that_could_not_be_read_are_done_without(caplog: pytest.LogCapture
     opened(library)
     assert library.configured["sensor"]["output_size"] == (2304, 1296)
     assert "only 2 of the sensor's modes could be read: [Errno 12] Cannot allocate memory" in caplog.text
+
+
+def test_modes_that_the_process_before_read_are_not_read_again() -> None:
+    """Reading them configures the camera for each, the largest too, at every restart."""
+    library = FakePicamera2Library(modes=IMX708)
+    remembered = json.loads(json.dumps(opened(library).remembered))
+    library.modes_error = OSError(12, "Cannot allocate memory")
+    library.modes = []
+    camera = opened(library, remembered=remembered)
+    assert camera.granted["sensor_mode"] == "2304x1296"
+    assert json.loads(json.dumps(camera.remembered)) == remembered
+
+
+@pytest.mark.parametrize("differs", [{"id": "/base/imx477"}, {"model": "imx477"}])
+def test_modes_of_another_camera_are_read(differs: dict[str, str]) -> None:
+    library = FakePicamera2Library(modes=IMX708)
+    remembered = {**opened(library).remembered, "modes": [], **differs}
+    assert opened(library, remembered=remembered).granted["sensor_mode"] == "2304x1296"
+
+
+def test_modes_that_were_read_in_part_are_not_remembered() -> None:
+    library = FakePicamera2Library(modes=IMX708[:2], modes_error=OSError(12, "Cannot allocate memory"))
+    assert opened(library).remembered is None
+
+
+def test_it_is_given_less_time_than_other_cameras() -> None:
+    """libcamera gives up on a sensor after a second, so nothing would come later."""
+    camera = opened(FakePicamera2Library(), fps=20.0)
+    assert (camera.first_frame_s, round(camera.stall_s, 3)) == (3.0, 1.45)
+    slow = opened(FakePicamera2Library(), fps=1.0)
+    assert (slow.first_frame_s, round(slow.stall_s, 3)) == (20.0, 6.2)
 
 
 def test_autofocus_is_continuous_where_there_is_one_unless_said_otherwise() -> None:

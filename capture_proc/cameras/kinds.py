@@ -42,6 +42,8 @@ class Kind:
     """The flags of `Picamera2Options` that it heeds."""
     turns: bool = False
     """Whether it turns its pictures itself."""
+    rest_s: float = 0.0
+    """How long it must be left alone after two starts in a row without a first frame."""
 
 
 def choose(camera: str) -> tuple[str, str]:
@@ -61,7 +63,12 @@ def choose(camera: str) -> tuple[str, str]:
 
 
 def wishes_of(
-    kind: Kind, options: CaptureOptions, of_picamera2: Picamera2Options, *, camera_id: str = ""
+    kind: Kind,
+    options: CaptureOptions,
+    of_picamera2: Picamera2Options,
+    *,
+    camera_id: str = "",
+    remembered: object = None,
 ) -> CameraWishes:
     """Return what the options wish of a camera.
 
@@ -89,6 +96,7 @@ def wishes_of(
         sensor_mode=of_picamera2.sensor_mode,
         tuning_file=of_picamera2.tuning_file,
         encoder=of_picamera2.encoder,
+        remembered=remembered,
     )
 
 
@@ -180,7 +188,15 @@ def _own_class(wishes: CameraWishes) -> Opener:
 
 
 KINDS = {
-    "picamera2": Kind(_picamera2, _of_picamera2, heeds=frozenset(options_of(Picamera2Options)), turns=True),
+    "picamera2": Kind(
+        _picamera2,
+        _of_picamera2,
+        heeds=frozenset(options_of(Picamera2Options)),
+        turns=True,
+        # some sensors are powered off 5 s after they stopped, and only that resets them:
+        # https://github.com/raspberrypi/linux/pull/7191
+        rest_s=6.0,
+    ),
     "pattern": Kind(_pattern),
     "footage": Kind(_footage),
     "class": Kind(_own_class),

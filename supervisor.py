@@ -15,14 +15,11 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 import logging
 import os
-import secrets
 import select
 import socket
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from capture_proc.options import (
     DEFAULT_FPS,
@@ -38,20 +35,21 @@ from proc_start import drills
 from proc_start.logs import flush_log, run_and_exit, start_logging
 from proc_start.options import read_or_exit
 from server_proc.options import ServerOptions
-from shm_ring.board import BoardReader, BoardWriter
 from shm_ring.errors import SegmentError
-from shm_ring.ring import RingReader, RingWriter
-from shm_ring.segment import Segment
-from shm_ring.status import CaptureStatus, ServerStatus, SupervisorStatus
-from supervisor_proc.child import KEEP_BUFFERS, Child, Watch, become
+from shm_ring.status import SupervisorStatus
+from supervisor_proc.child import Child
+from supervisor_proc.children import Service, capture_child, capture_limits, follow_capture, server_child
 from supervisor_proc.errors import ServiceError
+from supervisor_proc.health import Health
 from supervisor_proc.instance import AlreadyRunningError, lock_instance, runtime_directory
 from supervisor_proc.listening import listen, remove_files_of, urls
 from supervisor_proc.options import SupervisorOptions
 from supervisor_proc.orphans import reap_orphans
-from supervisor_proc.restart_policy import Limits, State, Timing
+from supervisor_proc.pi_health import PiHealth
+from supervisor_proc.process import become
+from supervisor_proc.restart_policy import State, Timing
 from supervisor_proc.sentence import in_a_sentence
-from supervisor_proc.shared_memory import LEAST_SLOT_BYTES, SharedMemory, create_shared_memory
+from supervisor_proc.shared_memory import LEAST_SLOT_BYTES, Rings, create_shared_memory
 from supervisor_proc.systemd import ActivationError, Notifier, bound_by_systemd
 
 _log = logging.getLogger(__name__)
@@ -61,13 +59,6 @@ _BOARD_S = 1.0
 _PAUSE_S = 1.0
 _STOP_S = 8.0
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_OPENING_S = 10.0
-"""How long a camera may take to be opened."""
-_FIRST_BOARD_S = 10.0
-_OFFER_MARGIN_S = 3.0
-"""The server tells once a second what it had for viewers; a late one is not taken for none."""
-_SUPERVISORS_MARGIN_S = 1.0
-"""The capture process ends by itself at the stall limit; so much later it is taken for hung."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -114,31 +105,31 @@ def main(argv: Sequence[str]) -> int:
     first_frame_timeout_s = first_frame_timeout_or_default(capture.first_frame_timeout_s, stall_timeout_s)
     drill_file = drills.drill_file(runtime_directory(), options.instance)
     drill_file.unlink(missing_ok=True)
+    systemd = Notifier(os.environ)
+    service = Service([*handed_down, *own], memory, Rings(memory), drill_file)
+    pi_health = PiHealth()
+    timing, now_s = Timing(options.backoff_s, options.backoff_most_s), time.monotonic()
+    of_camera = [*line.argv(CaptureOptions), *line.argv(Picamera2Options)]
+    of_server = [*line.argv(ServerOptions), "--expected-size={}x{}".format(*expected_size(capture))]
     try:
         return Supervisor(
             signals,
-            Service([*handed_down, *own], memory, drill_file),
-            Notifier(os.environ),
-            capture_arguments=[*line.argv(CaptureOptions), *line.argv(Picamera2Options)],
-            server_arguments=[
-                *line.argv(ServerOptions),
-                "--expected-size={}x{}".format(*expected_size(capture)),
-            ],
-            capture_limits=_capture_limits(stall_timeout_s, first_frame_timeout_s),
-            server_timeout_s=options.server_timeout_s,
-            timing=Timing(options.backoff_s, options.backoff_most_s),
+            service,
+            systemd,
+            capture=capture_child(
+                service,
+                of_camera,
+                capture_limits(stall_timeout_s, first_frame_timeout_s),
+                now_s,
+                timing,
+                pi_health.trouble,
+            ),
+            server=server_child(service, of_server, options.server_timeout_s, now_s, timing),
+            pi_health=pi_health,
+            stays=systemd.listens or bool(handed_down),
         ).run()
     finally:
         remove_files_of(own)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What outlives every child."""
-
-    listening: Sequence[socket.socket]
-    memory: SharedMemory
-    drill_file: Path
 
 
 class Supervisor:
@@ -150,64 +141,35 @@ class Supervisor:
         service: Service,
         systemd: Notifier,
         *,
-        capture_arguments: Sequence[str],
-        server_arguments: Sequence[str],
-        capture_limits: Limits,
-        server_timeout_s: float = 5.0,
-        timing: Timing = Timing(),
+        capture: Child,
+        server: Child,
+        pi_health: PiHealth | None = None,
+        stays: bool = False,
     ) -> None:
-        """Take what was made for the service, and what its children are told.
+        """Take what was made for the service, and its children.
 
-        `signals` is the descriptor from which the numbers of arrived signals are read.
+        `signals` is the descriptor from which the numbers of arrived signals are read. A service that
+        `stays` goes on serving when the camera can never work, and shows why.
         """
-        memory = service.memory
         self._signals = signals
         self._service = service
+        self._rings = service.rings
         self._systemd = systemd
-        self._frames = RingReader(Segment(memory.frames_fd, writable=False))
-        self._capture_board = BoardReader(
-            RingReader(Segment(memory.capture_board_fd, writable=False)), CaptureStatus
-        )
-        self._server_board = BoardReader(
-            RingReader(Segment(memory.server_board_fd, writable=False)), ServerStatus
-        )
-        self._board = BoardWriter[SupervisorStatus](RingWriter(Segment(memory.supervisor_board_fd)))
+        self._capture, self._server = capture, server
+        self._children = (capture, server)
+        self._health = Health(time.monotonic())
         self._board_due_s = 0.0
-        self._told_on_board: SupervisorStatus | None = None
+        self._on_board: SupervisorStatus | None = None
         self._heard: object = None
         self._server_was_ready = False
+        self._drill_due = ""
         self._exit_code = os.EX_OK
+        self._pi_health = pi_health or PiHealth()
+        self._stays = stays
+        self._camera_is_done = False
+        self._stopping = False
+        self._stop_was_moved = False
         self._give_up_s = float("inf")
-        now_s = time.monotonic()
-        by_drill_file = f"--drill-file={service.drill_file}"
-        self._capture = Child(
-            "capture",
-            [*capture_arguments, by_drill_file],
-            descriptors=memory.for_capture().items(),
-            environment=KEEP_BUFFERS,
-            watch=Watch(self._camera_gives, "new frames in the ring", capture_limits),
-            now_s=now_s,
-            timing=timing,
-            hopeless=self._is_hopeless,
-        )
-        self._server = Child(
-            "server",
-            [*server_arguments, by_drill_file, f"--instance-id={secrets.token_hex(4)}"],
-            descriptors=[
-                *(("--listen-fd", listening.fileno()) for listening in service.listening),
-                *memory.for_server().items(),
-            ],
-            watch=Watch(
-                self._server_beats,
-                "its heartbeat: Waitress's two threads and the fan-out move",
-                Limits(_FIRST_BOARD_S, server_timeout_s),
-            ),
-            now_s=now_s,
-            timing=timing,
-        )
-        self._children = (self._capture, self._server)
-        self._offered: object = None
-        self._offered_s = now_s
 
     def run(self) -> int:
         """Watch the children until the service is stopped; return the exit code."""
@@ -216,18 +178,20 @@ class Supervisor:
             self._wait()
             turn_s, now_s = now_s, time.monotonic()
             if now_s - turn_s > _PAUSE_S:
-                self._forgive(now_s - turn_s)
+                self._forgive(now_s - turn_s - _TICK_MS / 1000)
             if now_s >= self._give_up_s:
                 _log.error("stopped, but still there: %s", ", ".join(f"{it.name} {it.pid}" for it in left))
                 break
             for number in _arrived(self._signals):
                 self._on_signal(number, now_s)
-            self._follow_capture_limits()
+            self._pi_health.sample(now_s)
+            follow_capture(self._capture, self._rings.capture_board.read(), now_s)
             for child in self._children:
                 child.tick(now_s)
+            self._drill()
             if os.getpid() == 1:
                 reap_orphans([child.pid for child in self._children])
-            self._end_without_hope(now_s)
+            self._end_without_camera(now_s)
             self._tell_when_ready()
             self._write_board(now_s)
             self._tell_systemd(now_s)
@@ -236,10 +200,13 @@ class Supervisor:
         return self._exit_code
 
     def _forgive(self, pause_s: float) -> None:
-        """Move all deadlines on after a pause of this process: the whole machine may have paused."""
+        """Move all deadlines after a pause of this process: the whole machine may have paused."""
         _log.warning("the supervisor itself stood still for %.1f s", pause_s)
         for child in self._children:
-            child.policy.deadline_s += pause_s
+            child.policy.forgive(pause_s)
+        if self._stopping and not self._stop_was_moved:
+            self._stop_was_moved = True
+            self._give_up_s += pause_s
 
     def _wait(self) -> None:
         poll = select.poll()
@@ -253,59 +220,70 @@ class Supervisor:
             _log.info("%s: stopping", signal.Signals(number).name)
             self._stop(now_s)
         elif number == signal.SIGUSR1:
-            _log.info("SIGUSR1: the camera is restarted")
-            self._capture.restart(now_s)
+            if self._capture.policy.state is State.DONE:
+                _log.warning("SIGUSR1: the camera cannot be restarted alone; restart the service")
+            else:
+                _log.info("SIGUSR1: restarting the camera")
+                self._capture.restart(now_s)
         elif number == signal.SIGUSR2:
-            self._drill(now_s)
+            self._order_drill(now_s)
 
-    def _drill(self, now_s: float) -> None:
-        """Make the fault on purpose that was ordered."""
+    def _order_drill(self, now_s: float) -> None:
+        """Take an order for a fault on purpose; the newest one counts."""
         fault = drills.ordered_drill(self._service.drill_file)
-        child = self._server if fault.startswith("server") else self._capture
-        pid = os.getpid() if fault.startswith("supervisor") else child.pid
+        self._drill_due = ""
         if fault not in drills.FAULTS:
             _log.warning("SIGUSR2 is for drills: python -m supervisor_proc.drill --help")
         elif fault == drills.END:
             self._service.drill_file.unlink()
             _log.warning("drill: ended; the camera is restarted")
             self._capture.restart(now_s)
-        elif pid is None or child.policy.state is not State.RUNNING:
-            _log.warning("drill: the %s process does not run right now; order it again", child.name)
         else:
-            _log.warning("drill: %s, by the process with pid %d", fault, pid)
-            flush_log()
-            by_drill = signal.SIGKILL if fault.endswith(drills.AT_EACH_START) else signal.SIGUSR2
-            os.kill(pid, drills.BY_SIGNAL.get(fault, by_drill))
+            self._drill_due = fault
+            child = self._child_of(fault)
+            if child is not None and not _can_fail(child):
+                _log.warning("drill: %s waits until the %s process runs", fault, child.name)
+
+    def _child_of(self, fault: str) -> Child | None:
+        """Return the child that is to fail, None where it is the supervisor itself."""
+        if fault.startswith("supervisor"):
+            return None
+        return self._server if fault.startswith("server") else self._capture
+
+    def _drill(self) -> None:
+        """Make the fault that is due, as soon as its process runs."""
+        fault = self._drill_due
+        child = self._child_of(fault)
+        if not fault or (child is not None and not _can_fail(child)):
+            return
+        self._drill_due = ""
+        pid = os.getpid() if child is None or child.pid is None else child.pid
+        _log.warning("drill: %s, by the process with pid %d", fault, pid)
+        flush_log()
+        by_drill = signal.SIGKILL if fault.endswith(drills.AT_EACH_START) else signal.SIGUSR2
+        os.kill(pid, drills.BY_SIGNAL.get(fault, by_drill))
 
     def _stop(self, now_s: float) -> None:
+        self._stopping = True
         self._systemd.say("STOPPING=1")
         self._give_up_s = min(self._give_up_s, now_s + _STOP_S)
         for child in self._children:
             child.stop(now_s)
 
-    def _camera_gives(self) -> int:
-        """Return a counter of frames; one that fits no slot shows as well that the camera works."""
-        return self._frames.publishes + self._frames.dropped_too_big
+    def _end_without_camera(self, now_s: float) -> None:
+        """End the service when the capture process can never work, unless it is to stay.
 
-    def _server_beats(self) -> int:
-        reading = self._server_board.read()
-        return reading.row.alive_ns if reading else 0
-
-    def _follow_capture_limits(self) -> None:
-        """Take the time limits from capture's board: they follow from the footage's own frame rate."""
-        told = self._capture_board.read()
-        if told is not None:
-            self._capture.policy.limits = _capture_limits(
-                told.row.stall_timeout_s, told.row.first_frame_timeout_s
+        Systemd would start it again as soon as a viewer connects to its socket, for as long as one tries.
+        """
+        if self._capture.policy.state is not State.DONE or self._stopping or self._camera_is_done:
+            return
+        self._camera_is_done = True
+        if self._stays:
+            _log.error(
+                "no picture until this is corrected and the service is restarted: %s",
+                self._capture.last_error or self._capture.last_reason,
             )
-
-    def _is_hopeless(self, exit_code: int) -> bool:
-        """A wrong option is not tried again; a camera that once gave a frame always is."""
-        return exit_code == os.EX_USAGE and self._frames.publishes == 0
-
-    def _end_without_hope(self, now_s: float) -> None:
-        """End the service when the capture process can never work."""
-        if self._capture.without_hope and not self._exit_code:
+        else:
             self._exit_code = os.EX_USAGE
             self._stop(now_s)
 
@@ -322,38 +300,29 @@ class Supervisor:
 
     def _write_board(self, now_s: float) -> None:
         status = SupervisorStatus(pid=os.getpid(), capture=self._capture.status, server=self._server.status)
-        if status != self._told_on_board or now_s >= self._board_due_s:
-            self._board.write(status)
-            self._told_on_board = status
+        if status != self._on_board or now_s >= self._board_due_s:
+            self._rings.board.write(status)
+            self._on_board = status
             self._board_due_s = now_s + _BOARD_S
 
     def _tell_systemd(self, now_s: float) -> None:
         """Say how it is, and that all is well while viewers are shown something or there are none."""
-        server, camera = self._server_board.read(), self._capture_board.read()
-        heard = (server, camera, self._told_on_board)
+        server, camera = self._rings.server_board.read(), self._rings.capture_board.read()
+        served = server.row if server else None
+        heard = (server, camera, self._on_board)
         if heard != self._heard:
             self._heard = heard
             self._systemd.status(
                 in_a_sentence(
-                    self._capture.status,
-                    self._server.status,
-                    camera.row if camera else None,
-                    server.row if server else None,
+                    self._capture.status, self._server.status, camera.row if camera else None, served
                 )
             )
-        viewers = server.row.viewers if server else 0
-        offered = server and (server.row.pid, server.row.offered)
-        if offered != self._offered:
-            self._offered, self._offered_s = offered, now_s
-        offer_every_s = server.row.offer_every_s if server else 0.0
-        flows = not viewers or now_s - self._offered_s <= offer_every_s + _OFFER_MARGIN_S
-        if flows and self._server.policy.state is State.RUNNING:
+        if self._health.is_well(served, now_s, server_runs=self._server.policy.state is State.RUNNING):
             self._systemd.feed_watchdog(now_s)
 
 
-def _capture_limits(stall_timeout_s: float, first_frame_timeout_s: float) -> Limits:
-    """Return the deadlines of a capture process that ends by itself at these limits."""
-    return Limits(first_frame_timeout_s + _OPENING_S, stall_timeout_s + _SUPERVISORS_MARGIN_S)
+def _can_fail(child: Child) -> bool:
+    return child.pid is not None and child.policy.state is State.RUNNING
 
 
 def _signals_as_bytes() -> int:

@@ -49,7 +49,7 @@ WAYS = ("floor", "Ringcast", "waitress", "flask", "http.server")
 NAMES = {
     "floor": "the floor: C, epoll, one send",
     "Ringcast": "Ringcast",
-    "waitress": "Waitress, a generator in a thread each",
+    "waitress": "Waitress, one thread per viewer",
     "flask": "Flask, threaded",
     "http.server": "http.server with a Condition",
 }
@@ -329,7 +329,7 @@ def measured(bench: Bench, targets: Sequence[Target], only: Sequence[str] | None
 
 def targets_table(rows: Sequence[Row]) -> str:
     """Return what was wanted and what was measured as a table in Markdown."""
-    head = ("what", "wanted", "measured", "")
+    head = ("what", "target", "measured", "")
     return table(
         head, [(row.what, row.wanted, row.measured, "" if row.reached else "missed") for row in rows]
     )
@@ -344,7 +344,7 @@ def main() -> int:
     if only is None:
         found = costs(bench)
         servers = table(
-            ("server", *(f"{viewers} viewers" for viewers in VIEWERS), "p99 at 1000", "PSS at 1000"),
+            ("server", *(f"{n} viewer{'s' if n > 1 else ''}" for n in VIEWERS), "p99 at 1000", "PSS at 1000"),
             [
                 [
                     NAMES[way],

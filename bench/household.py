@@ -106,9 +106,9 @@ def services(bench: Bench) -> str:
                             found[name, viewers].append(use)
     rows = {
         "Ringcast": "Ringcast, all its processes",
-        "supervisor": "of it the supervisor",
-        "capture": "of it the capture process",
-        "server": "of it the server",
+        "supervisor": "of which the supervisor",
+        "capture": "of which the capture process",
+        "server": "of which the server",
         **{way: NAMES[way] for way in OTHERS},
     }
     head = ("CPU · PSS", "nobody watches", *(f"{n} viewer{'s' if n > 1 else ''}" for n in VIEWERS[1:]))
@@ -142,7 +142,7 @@ def idle(bench: Bench) -> Iterator[Row]:
             percents.append(uses(running, 0, 2 * bench.seconds)[0]["server"].percent)
     median = statistics.median(percents)
     measured = f"{median:.2f} % (median of {bench.runs}, {min(percents):.2f} to {max(percents):.2f})"
-    yield Row("CPU of the server, of a core, nobody watches", "≤ 0.2 %", measured, median <= 0.2)
+    yield Row("CPU of the server while nobody watches, of one core", "≤ 0.2 %", measured, median <= 0.2)
 
 
 def snapshots(bench: Bench) -> Iterator[Row]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The ring beside what a Python programmer would use instead.
+"""The ring compared with what a Python programmer would use instead.
 
     .venv/bin/python -m bench.ring [--seconds 2] [--quick]
 
@@ -285,7 +285,7 @@ def _death(make: type[Way], after_s: float) -> str:
         return "the reader got a torn frame"
     if ended:
         return "the reader ended with an error"
-    return "the next writer's frames came" if goes_on else "nothing came any more"
+    return "the next writer's frames arrived" if goes_on else "nothing more arrived"
 
 
 def _write_from(way: Way, sent: memoryview, at: int) -> None:

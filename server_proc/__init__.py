@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The server process: the newest frame of the ring, to every viewer, over HTTP."""
+"""The server process: sends the newest frame of the ring to every viewer over HTTP."""

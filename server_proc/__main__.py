@@ -34,12 +34,12 @@ from shm_ring.status import CaptureStatus, SupervisorStatus
 _log = logging.getLogger(__name__)
 
 _SWITCH_INTERVAL_S = 1e-5
-"""Every send gives the interpreter lock away, and by default a thread that computes keeps it for 5 ms.
+"""Every send releases the GIL, and by default another thread that computes then keeps it for 5 ms.
 See docs/decisions/0005-one-server-thread-for-all-viewers.md."""
 STOP_S = 0.7
-"""How long a stop waits for the fan-out, after Waitress has ended; the supervisor gives all of it 2 s."""
+"""How long a stop waits for the fan-out after Waitress has ended; the supervisor allows 2 s in all."""
 _OTHER_DESCRIPTORS = 256 + 64 + 64
-"""Waitress's connections, those that are being disconnected, and the process's own."""
+"""Waitress's connections, those that are being disconnected, and the process's own files."""
 
 
 def main() -> int:
@@ -54,23 +54,23 @@ def main() -> int:
         program="python -m server_proc",
         about="Serve a ring's frames over HTTP; started by supervisor.py.",
     )
-    options, given = line.table(ServerOptions), line.table(ServerDescriptors)
-    if not given.frames_fd:
-        _log.error("the server needs the rings of a supervisor; type: make run")
+    options, descriptors = line.table(ServerOptions), line.table(ServerDescriptors)
+    if not descriptors.frames_fd:
+        _log.error("the supervisor starts the server; type: make run")
         return os.EX_USAGE
     tie_to_supervisor(
         (
-            *given.listen_fd,
-            given.frames_fd,
-            given.doorbell_fd,
-            given.capture_board_fd,
-            given.supervisor_board_fd,
-            given.server_board_fd,
+            *descriptors.listen_fd,
+            descriptors.frames_fd,
+            descriptors.doorbell_fd,
+            descriptors.capture_board_fd,
+            descriptors.supervisor_board_fd,
+            descriptors.server_board_fd,
         )
     )
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     _allow_descriptors(options.max_viewers)
-    _serve(options, given)
+    _serve(options, descriptors)
     return 0
 
 
@@ -82,38 +82,38 @@ def _allow_descriptors(max_viewers: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
     if hard < needed:
         _log.warning(
-            "--max-viewers %d needs %d open files, and only %d are allowed; lower it, or raise the "
-            "limit (ulimit -Hn)",
+            "--max-viewers %d needs %d open files, but only %d are allowed; lower it, or raise the limit "
+            "(ulimit -Hn)",
             max_viewers,
             needed,
             hard,
         )
 
 
-def _serve(options: ServerOptions, given: ServerDescriptors) -> None:
-    width, height = map(int, given.expected_size.split("x"))
+def _serve(options: ServerOptions, descriptors: ServerDescriptors) -> None:
+    width, height = map(int, descriptors.expected_size.split("x"))
     admission = Admission(most=options.max_viewers, most_per_address=options.max_viewers_per_address)
     fan_out = FanOut(
-        _rings(given),
+        _rings(descriptors),
         admission,
         web_turns=lambda: web.turns,
         stale_after_s=options.stale_after,
         expected_size=(width, height),
     )
     service = ServiceFacts(
-        instance_id=given.instance_id,
+        instance_id=descriptors.instance_id,
         server_pid=os.getpid(),
         admission=admission,
         max_viewers=options.max_viewers,
         max_viewers_per_address=options.max_viewers_per_address,
         started_ns=time.monotonic_ns(),
     )
-    proxies, drill = Proxies(options.trusted_proxy), Drill(given.drill_file)
+    proxies, drill = Proxies(options.trusted_proxy), Drill(descriptors.drill_file)
     app = create_app(fan_out, service, ProxiesDoor(proxies), HostDoor(options.allow_host))
-    listening = [socket.socket(fileno=one) for one in given.listen_fd]
+    listening = [socket.socket(fileno=descriptor) for descriptor in descriptors.listen_fd]
     web = WebServer(drill.around(app), listening, is_proxy=proxies.trusts)
     signal.signal(signal.SIGTERM, lambda *_: _stop(web, fan_out))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's affair
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor acts on Ctrl-C
     signal.signal(signal.SIGUSR2, lambda *_: drill.begin())
     fanning = threading.Thread(target=_run_or_die, args=(fan_out,), name="fan-out", daemon=True)
     fanning.start()
@@ -127,15 +127,17 @@ def _stop(web: WebServer, fan_out: FanOut) -> None:
     fan_out.stop()
 
 
-def _rings(given: ServerDescriptors) -> Rings:
+def _rings(descriptors: ServerDescriptors) -> Rings:
     return Rings(
         feed=FeedRings(
-            frames=RingReader(_read_only(given.frames_fd)),
-            doorbell=Doorbell(given.doorbell_fd),
-            capture_board=BoardReader(RingReader(_read_only(given.capture_board_fd)), CaptureStatus),
+            frames=RingReader(_read_only(descriptors.frames_fd)),
+            doorbell=Doorbell(descriptors.doorbell_fd),
+            capture_board=BoardReader(RingReader(_read_only(descriptors.capture_board_fd)), CaptureStatus),
         ),
-        supervisor_board=BoardReader(RingReader(_read_only(given.supervisor_board_fd)), SupervisorStatus),
-        own_board=BoardWriter(RingWriter(Segment(given.server_board_fd))),
+        supervisor_board=BoardReader(
+            RingReader(_read_only(descriptors.supervisor_board_fd)), SupervisorStatus
+        ),
+        own_board=BoardWriter(RingWriter(Segment(descriptors.server_board_fd))),
     )
 
 
@@ -144,11 +146,11 @@ def _read_only(descriptor: int) -> Segment:
 
 
 def _run_or_die(fan_out: FanOut) -> None:
-    """Run the fan-out; a process that lost it can only be restarted."""
+    """Run the fan-out; a process without it must be restarted."""
     try:
         fan_out.run()
     except BaseException:  # noqa: BLE001  whatever it was: crash-only
-        _log.exception("the fan-out ended")
+        _log.exception("the fan-out failed; restarting the server")
         run_and_exit(lambda: os.EX_SOFTWARE)
 
 

@@ -17,33 +17,33 @@ _log = logging.getLogger(__name__)
 
 
 class Drill:
-    """The fault that was ordered by a file and SIGUSR2."""
+    """The fault that a file names and SIGUSR2 begins."""
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._worker_stands_still = False
+        self._worker_hangs = False
 
     def begin(self) -> None:
-        """Begin with the fault. It is a signal handler, which Python runs in the main loop's thread."""
+        """Begin the fault. This is a signal handler, which Python runs in the main loop's thread."""
         fault = ordered_drill(self._file)
         if fault == SERVER_LOOP:
-            _log.warning("drill: the main loop stands still, and frames keep flowing")
-            _stand_still()
+            _log.warning("drill: the main loop hangs; frames keep flowing")
+            _hang()
         elif fault == SERVER_WORKER:
-            _log.warning("drill: the thread that answers requests hangs on the next one")
-            self._worker_stands_still = True
+            _log.warning("drill: the thread that answers requests will hang on the next request")
+            self._worker_hangs = True
 
     def around(self, application: WSGIApplication) -> WSGIApplication:
-        """Return an application that answers as `application` does, until the drill."""
+        """Return an application that answers as `application` does until the drill begins."""
 
         def with_drill(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            if self._worker_stands_still:
-                _stand_still()
+            if self._worker_hangs:
+                _hang()
             return application(environ, start_response)
 
         return with_drill
 
 
-def _stand_still() -> None:
+def _hang() -> None:
     while True:
         time.sleep(3600)

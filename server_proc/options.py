@@ -12,20 +12,20 @@ from proc_start.options import number, option
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxy:
-    """Who may say for whom it asks."""
+    """A client that is trusted to say for whom it forwards requests."""
 
     network: ipaddress.IPv4Network | ipaddress.IPv6Network | None
-    """None: whoever comes by a Unix socket."""
+    """None: any client of a Unix socket."""
 
     def includes(self, address: str) -> bool:
         """Tell whether a client's address, or "unix", is this proxy's."""
         if self.network is None or address == "unix":
             return self.network is None and address == "unix"
         try:
-            found = ipaddress.ip_address(address)
+            parsed = ipaddress.ip_address(address)
         except ValueError:
             return False
-        return (getattr(found, "ipv4_mapped", None) or found) in self.network
+        return (getattr(parsed, "ipv4_mapped", None) or parsed) in self.network
 
 
 def _proxy(text: str) -> TrustedProxy:
@@ -40,18 +40,18 @@ def _host(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """What a person may choose about serving."""
+    """What you can choose about serving."""
 
     max_viewers: int = option(
         "64",
         expects="a number of viewers from 1 to 10000",
-        help="streams open at once; one more is answered with 503",
+        help="streams open at once; any more get 503",
         parse=number(int, 1, 10_000),
     )
     max_viewers_per_address: int = option(
         "16",
         expects="a number of viewers from 1 to 10000",
-        help="streams open at once from one address, this machine's own left out",
+        help="streams open at once from one address; this machine itself has no such limit",
         parse=number(int, 1, 10_000),
     )
     allow_host: tuple[str, ...] = option(
@@ -72,15 +72,15 @@ class ServerOptions:
     stale_after: float | None = option(
         "auto",
         expects="seconds from 0.2 to 3600",
-        help="age in seconds, 0.2 to 3600, from which a frame is not shown as live any more; auto: 1, or 3 "
-        "frame periods if that is more; never under 2 periods",
+        help="age in seconds, 0.2 to 3600, at which a frame no longer counts as live; auto: 1, or 3 frame "
+        "periods if that is more; never less than 2 periods",
         parse=number(float, 0.2, 3600, auto=True),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerDescriptors:
-    """What the supervisor hands down and tells; 0 and no name where the process was started by hand."""
+    """What the supervisor passes on; 0 and empty if the process was started by hand."""
 
     listen_fd: tuple[int, ...] = option(
         "none", expects="a descriptor", help="a listening socket", parse=int, repeatable=True
@@ -89,9 +89,11 @@ class ServerDescriptors:
     doorbell_fd: int = option("0", expects="a descriptor", help="the doorbell", parse=int)
     capture_board_fd: int = option("0", expects="a descriptor", help="capture's board", parse=int)
     supervisor_board_fd: int = option("0", expects="a descriptor", help="supervisor's board", parse=int)
-    server_board_fd: int = option("0", expects="a descriptor", help="the own board", parse=int)
+    server_board_fd: int = option("0", expects="a descriptor", help="the server's board", parse=int)
     expected_size: str = option(
-        "640x480", expects="WIDTHxHEIGHT", help="of pictures for as long as there was none", parse=str
+        "640x480", expects="WIDTHxHEIGHT", help="size of pictures until the first frame", parse=str
     )
-    drill_file: str = option("", expects="a file", help="names the fault that SIGUSR2 begins", parse=str)
-    instance_id: str = option("", expects="a word", help="this life of the service", parse=str)
+    drill_file: str = option(
+        "", expects="a file", help="file that names the fault which SIGUSR2 begins", parse=str
+    )
+    instance_id: str = option("", expects="a word", help="names this run of the service", parse=str)

@@ -10,7 +10,7 @@ _NICE = 10
 
 
 def step_back(thread: threading.Thread) -> None:
-    """Let the kernel prefer all others to a thread.
+    """Let the kernel prefer all other threads to this one.
 
     A nice value is a thread's own on Linux (sched(7)). It cannot be taken back without privileges.
     """

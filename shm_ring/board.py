@@ -61,25 +61,25 @@ class BoardReader(Generic[Row]):
         self._sequence = 0
         self._writes_seen = 0
         self._reading: Reading[Row] | None = None
-        self._told = False
+        self._warned = False
 
     def read(self) -> Reading[Row] | None:
-        """Return the last row that was seen on the board, None where nothing was ever written."""
+        """Return the last row that was seen on the board, or None if nothing was ever written."""
         writes = self._ring.publishes
         if writes == self._writes_seen:
             return self._reading
         self._writes_seen = writes
-        found = self._ring.latest(self._sequence)
-        if found is not None:
-            self._sequence = found.sequence
-            self._take(found.payload)
+        published = self._ring.latest(self._sequence)
+        if published is not None:
+            self._sequence = published.sequence
+            self._take(published.payload)
         return self._reading
 
     def _take(self, payload: bytes) -> None:
         try:
-            found = json.loads(payload)
-            self._reading = Reading(from_json(self._kind, found), int(found[_WRITTEN_NS]))
+            values = json.loads(payload)
+            self._reading = Reading(from_json(self._kind, values), int(values[_WRITTEN_NS]))
         except (ValueError, TypeError, KeyError, StatusError) as error:
-            if not self._told:
-                self._told = True
-                _log.warning("a board was not read, and what it said before still counts: %s", error)
+            if not self._warned:
+                self._warned = True
+                _log.warning("cannot read a board, so its previous values stay in use: %s", error)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The doorbell: an eventfd that says "look again", across processes and their deaths.
 
-It is no count and no lock, so a process that dies while ringing or listening wedges nobody, as
-`multiprocessing.Condition` or `Event` would. Whoever listens looks unasked as well, now and then.
+It is neither a count nor a lock, so a process that dies while ringing or listening blocks nobody, unlike
+with `multiprocessing.Condition` or `Event`. Its listener also looks without being asked, now and then.
 """
 
 from __future__ import annotations
@@ -27,6 +27,6 @@ class Doorbell:
         return self._descriptor
 
     def ring(self) -> None:
-        """Say "look again". A bell that is ringing already goes on ringing (EAGAIN)."""
+        """Say "look again". A bell that is already ringing keeps ringing (EAGAIN)."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_write(self._descriptor, 1)

@@ -9,7 +9,7 @@ class RingError(Exception):
 
 
 class SegmentError(RingError, OSError):
-    """The shared memory cannot be had, or is not what was expected."""
+    """The shared memory cannot be created or mapped, or is not what was expected."""
 
 
 class WriterAliveError(RingError, BlockingIOError):
@@ -17,7 +17,7 @@ class WriterAliveError(RingError, BlockingIOError):
 
 
 class TooBigError(RingError, ValueError):
-    """A payload does not fit a slot. It was counted and dropped; the ring goes on."""
+    """A payload does not fit a slot. It was counted and dropped; the ring continues."""
 
     def __init__(self, payload_bytes: int, slot_bytes: int) -> None:
         super().__init__(f"{payload_bytes} bytes do not fit a slot of {slot_bytes}")
@@ -26,7 +26,7 @@ class TooBigError(RingError, ValueError):
 
 
 class DamagedSlotError(RingError, ValueError):
-    """A slot's header is none that a writer made. Something else writes into this memory."""
+    """A slot's header was not made by a writer. Something else writes into this memory."""
 
 
 class StatusError(RingError, ValueError):

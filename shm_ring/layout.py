@@ -31,13 +31,13 @@ One segment is one header page and N slots.
 A writer that is killed anywhere in between leaves seal = 0 or a whole slot, and no lock. The next writer
 starts above the sequence at 192 and above all whole slots, so readers see no sequence twice.
 
-*Reading order.* Take head_slot; lock that slot shared; look at the seal; copy; unlock. A slot that is busy
-or unsealed is one that the writer has come round to since: take head_slot anew. No other slot is locked, so
+*Reading order.* Take head_slot; lock that slot shared; look at the seal; copy; unlock. If the slot is busy
+or unsealed, the writer has come round to it since: take head_slot again. No other slot is locked, so
 a reader keeps the writer out of one slot at most, and readers + 2 slots are enough (docs/ring.md). A header
-that its seal does not fit was damaged by somebody who is no writer of this ring: it is passed over, and told.
+that does not match its seal was damaged by something other than a writer: it is skipped and reported.
 
-*What this relies on.* The kernel's record locks order memory between processes, exclude, and are let
-go when their holder dies (fcntl(2), "Advisory record locking"). That is why it is `lockf` and not
+*What this relies on.* The kernel's record locks order memory between processes, exclude each other, and are
+released when their holder dies (fcntl(2), "Advisory record locking"). That is why it is `lockf` and not
 `flock` or open-file-description locks: those are inherited with the descriptor or stay with a
 grandchild. Only the hints are read without a lock: aligned 32-bit words, stored by one machine store
 each through `memoryview.cast("I")`. `struct.pack_into` would zero its target first, and a 64-bit
@@ -92,7 +92,7 @@ class Geometry:
 
     @cached_property
     def slot_stride(self) -> int:
-        """Bytes from one slot to the next: whole pages, so that slots share none."""
+        """Bytes from one slot to the next: whole pages, so no two slots share one."""
         used = PAYLOAD_AT + self.slot_bytes
         return -(-used // _PAGE_BYTES) * _PAGE_BYTES
 
@@ -106,14 +106,14 @@ class Geometry:
         return SLOTS_AT + slot * self.slot_stride
 
     def pack(self) -> bytes:
-        """Return what stands at GEOMETRY_AT, sealed."""
+        """Return the bytes at GEOMETRY_AT, sealed."""
         fields = (LAYOUT_VERSION, self.slot_count, self.slot_bytes, self.slot_stride)
         unsealed = GEOMETRY.pack(*fields, 0)[: -SEAL.size]
         return unsealed + seal_of(unsealed)
 
 
 class SlotHeader(NamedTuple):
-    """What a slot says of its payload."""
+    """What a slot says about its payload."""
 
     epoch: int
     sequence: int
@@ -121,7 +121,7 @@ class SlotHeader(NamedTuple):
     facts: bytes
 
     def pack(self) -> bytes:
-        """Return what stands behind the seal."""
+        """Return the bytes after the seal."""
         return SLOT_HEADER.pack(*self)
 
 

@@ -21,7 +21,7 @@ _HALF_OF_ALL_EPOCHS = 1 << 31
 
 _SHARED_NOW = fcntl.LOCK_SH | fcntl.LOCK_NB
 _HELD = (BlockingIOError, PermissionError)
-"""EAGAIN or EACCES, as the kernel likes, where another process holds a lock: fcntl(2)."""
+"""Another process holds the lock: EAGAIN or EACCES (fcntl(2))."""
 
 
 class Published(NamedTuple):
@@ -50,7 +50,9 @@ class RingWriter:
         self._hints = segment.hints
         self._doorbells = doorbells
         if not _try_lock(segment.descriptor, fcntl.LOCK_EX, layout.WRITER_AT, 1):
-            raise WriterAliveError(f"process {self._hints[layout.WRITER_PID]} writes this ring; end it first")
+            raise WriterAliveError(
+                f"process {self._hints[layout.WRITER_PID]} is already writing this ring; end it first"
+            )
         # Nobody else writes now, and the lock just taken orders this after the last writer's stores.
         newest, self._head = max(
             (self._sealed_sequence(slot), slot) for slot in range(self._geometry.slot_count)
@@ -65,7 +67,7 @@ class RingWriter:
         try:
             header = _sealed_header(self._segment, slot, self._geometry.slot_at(slot))
         except DamagedSlotError as error:
-            _log.warning("%s; it is written anew", error)
+            _log.warning("%s; it will be overwritten", error)
             return 0
         return header.sequence if header else 0
 
@@ -83,8 +85,8 @@ class RingWriter:
     def publish(self, payload: bytes, facts: bytes = b"") -> int | None:
         """Put `payload` and up to 32 bytes of `facts` into the ring, and ring the doorbells.
 
-        Returns the sequence, or None where every slot but the newest was being read: it was counted
-        and dropped, and the gap in the sequence tells.
+        Returns the sequence, or None if every slot except the newest was being read: the payload is counted
+        and dropped, which leaves a gap in the sequence.
 
         Raises:
             TooBigError: the payload fits no slot; it was counted and dropped.
@@ -112,7 +114,7 @@ class RingWriter:
         return sequence
 
     def _take_sequence(self) -> int:
-        """Return the next sequence; it is kept for the next writer before any reader can see it."""
+        """Return the next sequence; it is stored for the next writer before any reader can see it."""
         sequence = self._sequence = self._sequence + 1
         kept = self._segment.sequence
         kept[layout.SEQUENCE], kept[layout.NOT_SEQUENCE] = sequence, sequence ^ layout.LONG_MASK
@@ -156,7 +158,7 @@ class RingReader:
         self._hints = segment.hints
         self._epoch: int | None = None
         """Of the last payload that was returned."""
-        self._told_damaged: set[int] = set()
+        self._known_damaged: set[int] = set()
 
     @property
     def publishes(self) -> int:
@@ -179,21 +181,21 @@ class RingReader:
         After damage that took the sequence itself, the next writer starts with a lower one: a payload of a
         later writer than the last one returned is returned whatever its sequence is.
 
-        Only the slot that the hint names is ever locked, so a reader is in the writer's way in one slot
-        at most, and slots for the readers and two more are enough for a writer that drops nothing.
+        Only the slot that the hint names is ever locked, so a reader blocks the writer in one slot at most,
+        and readers + 2 slots are enough for a writer that drops nothing.
         """
         slot_count = len(self._slots_at)
         for _ in range(2 * slot_count):
             head = self._hints[layout.HEAD_SLOT]
-            found = self._copy(head % slot_count, after)
-            if found is not None or self._hints[layout.HEAD_SLOT] == head:
-                return found
+            published = self._copy(head % slot_count, after)
+            if published is not None or self._hints[layout.HEAD_SLOT] == head:
+                return published
         return None
 
     def _copy(self, slot: int, after: int) -> Published | None:
         """Return what a slot holds if it is whole and new.
 
-        Written flat: it runs once a frame, with cold caches, where each function called costs microseconds.
+        Written flat: it runs once a frame with cold caches, where each function call costs microseconds.
         """
         at, descriptor, memory = self._slots_at[slot], self._segment.descriptor, self._segment.map
         try:
@@ -201,12 +203,12 @@ class RingReader:
         except _HELD:
             return None
         try:
-            found = memory[at : at + layout.PAYLOAD_AT]
-            seal, epoch, sequence, length, facts = layout.SLOT.unpack(found)
+            header = memory[at : at + layout.PAYLOAD_AT]
+            seal, epoch, sequence, length, facts = layout.SLOT.unpack(header)
             if not seal:
                 return None
-            if seal != layout.seal_word(found[layout.SEAL.size :]) or length > self._slot_bytes:
-                self._tell_damaged(slot)
+            if seal != layout.seal_word(header[layout.SEAL.size :]) or length > self._slot_bytes:
+                self._warn_of_damage(slot)
                 return None
             if sequence <= after and not self._is_of_later_writer(epoch):
                 return None
@@ -216,10 +218,10 @@ class RingReader:
         self._epoch = epoch
         return Published(sequence, epoch, facts, payload)
 
-    def _tell_damaged(self, slot: int) -> None:
-        if slot in self._told_damaged:
+    def _warn_of_damage(self, slot: int) -> None:
+        if slot in self._known_damaged:
             return
-        self._told_damaged.add(slot)
+        self._known_damaged.add(slot)
         try:
             _sealed_header(self._segment, slot, self._slots_at[slot])
         except DamagedSlotError as error:
@@ -232,26 +234,26 @@ class RingReader:
 
 
 def _sealed_header(segment: Segment, slot: int, at: int) -> layout.SlotHeader | None:
-    """Return the header of a slot that nobody can be writing now; None where it is not whole.
+    """Return the header of a slot that nobody can be writing now; None if it is not whole.
 
     Raises:
-        DamagedSlotError: its seal is not that of its header, or it tells more than a slot can hold.
+        DamagedSlotError: its seal does not match its header, or its length is more than a slot can hold.
     """
-    found = segment.map[at : at + layout.PAYLOAD_AT]
-    seal, epoch, sequence, length, facts = layout.SLOT.unpack(found)
+    header = segment.map[at : at + layout.PAYLOAD_AT]
+    seal, epoch, sequence, length, facts = layout.SLOT.unpack(header)
     if not seal:
         return None
-    fitting = layout.seal_word(found[layout.SEAL.size :])
-    if seal != fitting or length > segment.geometry.slot_bytes:
+    expected = layout.seal_word(header[layout.SEAL.size :])
+    if seal != expected or length > segment.geometry.slot_bytes:
         raise DamagedSlotError(
             f"slot {slot} of a ring is damaged: expected up to {segment.geometry.slot_bytes} bytes under the "
-            f"seal {fitting:#010x}, got {length} under {seal:#010x}"
+            f"seal {expected:#010x}, got {length} under {seal:#010x}"
         )
     return layout.SlotHeader(epoch, sequence, length, facts)
 
 
 def _try_lock(descriptor: int, kind: int, start: int, length: int) -> bool:
-    """Lock bytes of the segment, or return False where another process holds them. Never waits."""
+    """Lock bytes of the segment, or return False if another process holds them. Never waits."""
     try:
         fcntl.lockf(descriptor, kind | fcntl.LOCK_NB, length, start)
     except _HELD:

@@ -20,18 +20,17 @@ from shm_ring import layout
 from shm_ring.errors import SegmentError
 
 _LEAST_SLOTS = 2
-"""The newest, and the one that is written next."""
+"""The newest, and the one that will be written next."""
 _SHM = Path("/dev/shm")  # noqa: S108  shm_overview(7): where the names of shared memory are
 
 
 def create_segment(name: str, geometry: layout.Geometry) -> int:
     """Make, reserve and format a segment; return its descriptor. Its name is gone already.
 
-    The memory is reserved at once: a full /dev/shm says so here, and not with a SIGBUS at some later
-    write.
+    The memory is reserved at once, so a full /dev/shm is an error here and not a SIGBUS at a later write.
 
     Raises:
-        SegmentError: /dev/shm has not the room, or the name is taken.
+        SegmentError: /dev/shm has no room for it, or the name is taken.
     """
     size = geometry.segment_bytes
     descriptor = _without_a_name(name, size)
@@ -61,7 +60,7 @@ def open_for_reading(descriptor: int) -> int:
         return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise SegmentError(
-            f"cannot open shared memory for reading: {error.strerror}; it is done through /proc/self/fd"
+            f"cannot open shared memory for reading: {error.strerror}; check that /proc is mounted"
         ) from error
 
 
@@ -72,7 +71,7 @@ def _without_a_name(name: str, size: int) -> int:
     try:
         shared = SharedMemory(name=name, create=True, size=size)
     except OSError as error:
-        raise SegmentError(f"cannot make {path}: {error.strerror}; remove it if it is there") from error
+        raise SegmentError(f"cannot create {path}: {error.strerror}; if it exists, remove it") from error
     try:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     finally:
@@ -121,10 +120,10 @@ class Segment:
             self.map = mmap.mmap(descriptor, size, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
         except PermissionError as error:
             raise SegmentError(
-                f"descriptor {descriptor} is for reading only; a writer needs one to read and write"
+                f"descriptor {descriptor} is read-only; a writer needs one that is open for writing"
             ) from error
         except (OSError, ValueError) as error:
-            raise SegmentError(f"descriptor {descriptor} is no shared memory: {error}") from error
+            raise SegmentError(f"descriptor {descriptor} is not shared memory: {error}") from error
         self.descriptor = descriptor
         self.writable = writable
         self.geometry = self._read_geometry(size)
@@ -136,15 +135,17 @@ class Segment:
     def _read_geometry(self, size: int) -> layout.Geometry:
         magic_end = layout.MAGIC_AT + len(layout.MAGIC)
         if size < layout.SLOTS_AT or self.map[layout.MAGIC_AT : magic_end] != layout.MAGIC:
-            raise SegmentError(f"descriptor {self.descriptor} holds no complete ring")
-        found = self.map[layout.GEOMETRY_AT : layout.GEOMETRY_AT + layout.GEOMETRY.size]
-        version, slot_count, slot_bytes, _, _ = layout.GEOMETRY.unpack(found)
+            raise SegmentError(
+                f"descriptor {self.descriptor} does not hold a complete ring; restart the whole service"
+            )
+        header = self.map[layout.GEOMETRY_AT : layout.GEOMETRY_AT + layout.GEOMETRY.size]
+        version, slot_count, slot_bytes, _, _ = layout.GEOMETRY.unpack(header)
         if version != layout.LAYOUT_VERSION:
             raise SegmentError(
                 f"expected a ring of layout {layout.LAYOUT_VERSION}, got layout {version}; restart the whole "
                 "service"
             )
-        if layout.seal_of(found[: -layout.SEAL.size]) != found[-layout.SEAL.size :]:
+        if layout.seal_of(header[: -layout.SEAL.size]) != header[-layout.SEAL.size :]:
             raise SegmentError("the header of the ring is damaged; restart the whole service")
         geometry = layout.Geometry(slot_count, slot_bytes)
         if slot_count < _LEAST_SLOTS or geometry.segment_bytes != size:

@@ -10,16 +10,21 @@ from enum import Enum
 class State(Enum):
     """Where a child process stands.
 
-    | state    | event → next |
-    |----------|--------------|
-    | STARTING | progress → RUNNING; exit → BACKOFF; deadline → ABORTING; stop, restart → STOPPING |
-    | RUNNING  | the same; progress sets the deadline anew |
-    | STOPPING | exit → BACKOFF, or DONE if it is to stay away; deadline → KILLING |
-    | ABORTING | the same |
-    | KILLING  | the same, but deadline → STUCK |
-    | STUCK    | the same, but deadline → STUCK: reported again |
-    | BACKOFF  | deadline, restart → STARTING; stop → DONE |
-    | DONE     | |
+    | state    | on entry     | event → next |
+    |----------|--------------|--------------|
+    | STARTING | spawn        | progress → RUNNING; step → STARTING; exit → BACKOFF; deadline → ABORTING; \
+stop, restart → STOPPING |
+    | RUNNING  | nothing      | progress → RUNNING; exit → BACKOFF; deadline → ABORTING; \
+stop, restart → STOPPING |
+    | STOPPING | stop         | exit → BACKOFF; deadline → KILLING |
+    | ABORTING | abort        | exit → BACKOFF; deadline → KILLING |
+    | KILLING  | kill         | exit → BACKOFF; deadline → STUCK |
+    | STUCK    | report stuck | exit → BACKOFF; deadline → STUCK |
+    | BACKOFF  | nothing      | deadline, restart → STARTING; stop → DONE |
+    | DONE     | nothing      | |
+
+    An event that is not listed changes nothing. Progress and a step set the deadline again and repeat no
+    action. A child that was stopped for good is DONE where this says BACKOFF.
     """
 
     STARTING = "starting"
@@ -36,6 +41,7 @@ class Event(Enum):
     """What can happen to it."""
 
     PROGRESS = "progress"
+    STEP = "step"
     EXIT = "exit"
     DEADLINE = "deadline"
     STOP = "stop"
@@ -57,6 +63,7 @@ _GOING = (State.STOPPING, State.ABORTING, State.KILLING, State.STUCK)
 
 ARROWS: dict[tuple[State, Event], State] = {
     (State.STARTING, Event.PROGRESS): State.RUNNING,
+    (State.STARTING, Event.STEP): State.STARTING,
     (State.STARTING, Event.DEADLINE): State.ABORTING,
     (State.STARTING, Event.STOP): State.STOPPING,
     (State.STARTING, Event.RESTART): State.STOPPING,
@@ -75,7 +82,7 @@ ARROWS: dict[tuple[State, Event], State] = {
     (State.BACKOFF, Event.RESTART): State.STARTING,
     (State.BACKOFF, Event.STOP): State.DONE,
 }
-"""Where an event leads; what is not listed changes nothing."""
+"""Where an event leads, as the table says."""
 
 ON_ENTRY: dict[State, Action] = {
     State.STARTING: Action.SPAWN,
@@ -87,8 +94,8 @@ ON_ENTRY: dict[State, Action] = {
 """What entering a state demands."""
 
 STOPPING_S, ABORTING_S, KILLING_S, STUCK_S = 2.0, 0.3, 5.0, 60.0
-HEALTHY_S = 60.0
-"""After so long with progress the backoff begins anew."""
+LIFE_PAYS = 4
+"""A life longer than this many times the last wait pays for its failure: there is no wait after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,10 @@ class Limits:
     """How long a child may go without progress, in seconds."""
 
     first_progress_s: float
+    """From the start, or from the last step that it reported."""
     progress_s: float
+    rest_s: float = 0.0
+    """How long it is left alone at least after two starts in a row without progress."""
 
 
 class RestartPolicy:
@@ -116,11 +126,13 @@ class RestartPolicy:
         self._timing = timing
         self.state = State.BACKOFF
         self.deadline_s = now_s
-        self._backoff_s = timing.backoff_s
-        self._running_since_s: float | None = None
+        self._last_wait_s = 0.0
+        self._first_progress_s: float | None = None
+        self._last_progress_s = now_s
+        self._forgiven = False
         self._restart_asked = False
-        self.stays_away = False
-        """Whether it was stopped for good."""
+        self._is_done = False
+        """Whether it is done at its next exit, because it was stopped for good."""
         self.tries = 0
         """How often it was started since it last made progress."""
 
@@ -134,9 +146,19 @@ class RestartPolicy:
             return self._take(Event.DEADLINE, now_s)
         return Action.NOTHING
 
+    def step(self, now_s: float) -> None:
+        """Note that the child reached the next step of its start."""
+        self._take(Event.STEP, now_s)
+
+    def forgive(self, pause_s: float) -> None:
+        """Move the deadline by a pause of the machine, once until the child does something."""
+        if not self._forgiven and self.state is not State.BACKOFF:
+            self._forgiven = True
+            self.deadline_s += pause_s
+
     def stop(self, now_s: float) -> Action:
         """Stop the child for good."""
-        self.stays_away = True
+        self._is_done = True
         return self._take(Event.STOP, now_s)
 
     def restart(self, now_s: float) -> Action:
@@ -148,29 +170,29 @@ class RestartPolicy:
         before, after = self.state, ARROWS.get((self.state, event))
         if after is None:
             return Action.NOTHING
-        if after is State.BACKOFF and self.stays_away:
+        if after is State.BACKOFF and self._is_done:
             after = State.DONE
         self.state = after
+        self._forgiven = False
+        if event is Event.PROGRESS:
+            self.tries = 0
+            self._last_progress_s = now_s
+            if before is State.STARTING:
+                self._first_progress_s = now_s
+        self.deadline_s = now_s + self._time_in(after)
+        if before is after and event in (Event.PROGRESS, Event.STEP):
+            return Action.NOTHING
         if after is State.STARTING:
             self.tries += 1
-        elif after is State.RUNNING:
-            self.tries = 0
-        self.deadline_s = now_s + self._time_in(after, before, now_s)
-        if before is after and event is Event.PROGRESS:
-            return Action.NOTHING
         return ON_ENTRY.get(after, Action.NOTHING)
 
-    def _time_in(self, state: State, before: State, now_s: float) -> float:
+    def _time_in(self, state: State) -> float:
         """Return how long the child may stay in the state that it enters."""
-        if state is State.RUNNING:
-            if before is State.STARTING:
-                self._running_since_s = now_s
-            return self.limits.progress_s
         if state is State.BACKOFF:
-            asked, self._restart_asked = self._restart_asked, False
-            return self._timing.backoff_s if asked else self._next_backoff_s(now_s)
+            return self._wait_s()
         return {
             State.STARTING: self.limits.first_progress_s,
+            State.RUNNING: self.limits.progress_s,
             State.STOPPING: STOPPING_S,
             State.ABORTING: ABORTING_S,
             State.KILLING: KILLING_S,
@@ -178,10 +200,22 @@ class RestartPolicy:
             State.DONE: float("inf"),
         }[state]
 
-    def _next_backoff_s(self, now_s: float) -> float:
-        since_s, self._running_since_s = self._running_since_s, None
-        if since_s is not None and now_s - since_s >= HEALTHY_S:
-            self._backoff_s = self._timing.backoff_s
-        backoff_s = self._backoff_s
-        self._backoff_s = max(backoff_s, min(2 * backoff_s, self._timing.backoff_most_s))
-        return backoff_s
+    def _wait_s(self) -> float:
+        """Return how long to wait for the next start.
+
+        A life lasts from the first progress of a process to its last. After one that pays there is no wait,
+        and the first one is the shortest again; otherwise waits double.
+        """
+        first_s = self._timing.backoff_s
+        asked, self._restart_asked = self._restart_asked, False
+        began_s, self._first_progress_s = self._first_progress_s, None
+        if asked:
+            return first_s
+        if began_s is not None and self._last_progress_s - began_s > LIFE_PAYS * max(
+            first_s, self._last_wait_s
+        ):
+            self._last_wait_s = 0.0
+        else:
+            self._last_wait_s = max(first_s, min(2 * self._last_wait_s, self._timing.backoff_most_s))
+        rest_s = self.limits.rest_s if self.tries > 1 else 0.0
+        return max(rest_s, self._last_wait_s)

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shm_ring.board import BOARD_GEOMETRY
+from shm_ring.board import BOARD_GEOMETRY, BoardReader, BoardWriter
 from shm_ring.doorbell import Doorbell
 from shm_ring.layout import Geometry
-from shm_ring.segment import create_segment, open_for_reading, sweep_segments
+from shm_ring.ring import RingReader, RingWriter
+from shm_ring.segment import Segment, create_segment, open_for_reading, sweep_segments
+from shm_ring.status import CaptureStatus, ServerStatus, SupervisorStatus
 
 SLOT_COUNT = 4
 """The newest, the one being written, and one for each of the two readers."""
@@ -74,3 +76,18 @@ def create_shared_memory(instance: str, slot_bytes: int) -> SharedMemory:
         capture_board_to_read_fd=open_for_reading(capture_board_fd),
         supervisor_board_to_read_fd=open_for_reading(supervisor_board_fd),
     )
+
+
+class Rings:
+    """The supervisor's own ends of all rings: it reads its children's, and writes its board."""
+
+    def __init__(self, memory: SharedMemory) -> None:
+        """Map them; to be made once."""
+        self.frames = RingReader(Segment(memory.frames_fd, writable=False))
+        self.capture_board = BoardReader(
+            RingReader(Segment(memory.capture_board_fd, writable=False)), CaptureStatus
+        )
+        self.server_board = BoardReader(
+            RingReader(Segment(memory.server_board_fd, writable=False)), ServerStatus
+        )
+        self.board = BoardWriter[SupervisorStatus](RingWriter(Segment(memory.supervisor_board_fd)))

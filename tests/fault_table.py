@@ -11,11 +11,13 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
+from supervisor_proc.children import IMPORTING_S
 from tests.conditions import eventually
 from tests.drilling import drill
 from tests.knocking import Knocker
-from tests.mjpeg import Audience, Seen
+from tests.mjpeg import Audience, Seen, StreamViewer
 from tests.running import Ringcast
 
 STALL_S = 2.0
@@ -23,6 +25,14 @@ STALE_S = 1.0
 IDENTICAL_S = 10.0
 _QUIET_S = 0.25
 """No frame for so long is a fault and not a late one: five frame periods."""
+_LIFE_FRAMES = 25
+"""At 20 a second: a life that pays for its failure lasts longer than four times the first wait of 0.25 s."""
+FLAPPING = "camera-crash every 6 s, 12 times"
+FLAPPING_WITHIN_S = 1.0
+HANG_WHILE_OPENING = "hang while opening"
+OPENING_WITHIN_S = IMPORTING_S + 3.0
+"""A capture process that says how far its start is needs no more than `OPENING_S` and a start."""
+_CRASHED = "capture ended: killed by SIGSEGV; next start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,7 @@ def recover(service: Ringcast, row: Row) -> Recovery:
     knocker = Knocker(service.port)
     with Audience(service.port, 1, reconnects=row.child == "server") as audience:
         (viewer,) = audience.viewers
-        eventually(lambda: len(viewer.frames) > 5, what="frames before the fault")
+        eventually(lambda: len(viewer.frames) > _LIFE_FRAMES, what="frames before the fault")
         ordered_s = _make(service, row.fault)
         ended = f"{row.child} ended: {row.reason}; next start"
         eventually(lambda: ended in service.log, row.within_s + 5, f"{ended!r} in the log")
@@ -118,11 +128,71 @@ def recover(service: Ringcast, row: Row) -> Recovery:
         )
 
 
+def recover_again_and_again(service: Ringcast, *, crashes: int, every_s: float) -> Recovery:
+    """Let the camera of a service that is ready crash so often; return the worst of what a viewer saw."""
+    knocker = Knocker(service.port)
+    with Audience(service.port, 1) as audience:
+        (viewer,) = audience.viewers
+        gaps = [_after_a_life(service, viewer, every_s) for _ in range(crashes)]
+        knocker.end()
+        audience.check()
+        placeholders = [seen.at_s for seen in viewer.seen if seen.freshness == "placeholder"]
+        after_s = [
+            at_s - last.at_s for last, first in gaps for at_s in placeholders if last.at_s < at_s < first.at_s
+        ]
+        return Recovery(
+            took_s=max(first.at_s - last.at_s for last, first in gaps),
+            placeholder_after_s=min(after_s, default=None),
+            longest_silence_s=max(two.at_s - one.at_s for one, two in itertools.pairwise(viewer.seen)),
+            connections=viewer.connections,
+            refused=len(knocker.refused),
+        )
+
+
+def recover_from_hang_while_opening(service: Ringcast, hangs: Path) -> Recovery:
+    """Kill the capture process of a `HangingOpenCamera`; its successor hangs, and the next one works."""
+    with Audience(service.port, 1) as audience:
+        (viewer,) = audience.viewers
+        eventually(lambda: len(viewer.frames) > _LIFE_FRAMES, what="frames before the fault")
+        (hangs / "one").touch()
+        _make(service, "capture-kill")
+        eventually(lambda: "capture ended: hung" in service.log, OPENING_WITHIN_S, "the end of the hang")
+        ended_s = time.monotonic()
+        sides = eventually(lambda: _gap(viewer.frames, ended_s), 5, "new frames after the fault")
+        assert sides is not None
+        last, first = sides
+        audience.check()
+        placeholders = [seen.at_s for seen in viewer.seen if seen.freshness == "placeholder"]
+        return Recovery(
+            took_s=first.at_s - last.at_s,
+            placeholder_after_s=min(placeholders) - last.at_s,
+            longest_silence_s=max(two.at_s - one.at_s for one, two in itertools.pairwise(viewer.seen)),
+            connections=viewer.connections,
+            refused=0,
+        )
+
+
+def _after_a_life(service: Ringcast, viewer: StreamViewer, life_s: float) -> tuple[Seen, Seen]:
+    """Let the camera crash so long after its next frame; return the last frame before and the first after."""
+    before, crash = len(viewer.frames), service.log.count(_CRASHED)
+    eventually(lambda: len(viewer.frames) > before)
+    end_s = viewer.frames[before].at_s + life_s
+    eventually(lambda: time.monotonic() >= end_s, life_s + 1)
+    _make(service, "camera-crash")
+    eventually(lambda: service.log.count(_CRASHED) > crash, what="the end of the process that crashed")
+    ended_s = time.monotonic()
+    sides = eventually(lambda: _gap(viewer.frames, ended_s), 40, "a new frame after the crash")
+    assert sides is not None
+    return sides
+
+
 def _make(service: Ringcast, fault: str) -> float:
     """Order a fault; return when the supervisor says that it makes it."""
+    begins = f"drill: {fault}, by the process"
+    made = service.log.count(begins)
     ordered = drill(service, fault)
     assert ordered.returncode == 0, ordered.stderr
-    eventually(lambda: f"drill: {fault}, by the process" in service.log)
+    eventually(lambda: service.log.count(begins) > made, what="the drill")
     ordered_s = time.monotonic()
     if fault == "camera-ignore-sigterm":
         eventually(lambda: "drill: ignore-sigterm begins" in service.log)

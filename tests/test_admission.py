@@ -42,13 +42,13 @@ def test_a_full_house_refuses_until_somebody_leaves() -> None:
     admission = places(most=2)
     first = seat(admission)
     seat(admission, OTHER)
-    assert admission.enter(Kind.VIEWER, OTHER) is Refusal.HOUSE_FULL
+    assert admission.enter(Kind.VIEWER, OTHER) is Refusal.SERVER_FULL
     first.leave()
     first.leave()
     seat(admission)
-    assert admission.enter(Kind.VIEWER, PHONE) is Refusal.HOUSE_FULL, "a place is given back once"
+    assert admission.enter(Kind.VIEWER, PHONE) is Refusal.SERVER_FULL, "a place is given back once"
     assert admission.places_taken == 2
-    assert admission.refused == {"house full": 2}
+    assert admission.refused == {"server full": 2}
 
 
 def test_an_address_has_its_own_limit_and_loopback_has_none() -> None:
@@ -101,7 +101,7 @@ def test_who_waits_for_one_frame_neither_makes_room_nor_gets_in_beyond_the_limit
 def test_a_key_takes_its_ghosts_place_also_in_a_full_house() -> None:
     admission = places(most=1, most_per_address=1)
     ghost = seat(admission, key="car")
-    assert admission.enter(Kind.VIEWER, OTHER, "other") is Refusal.HOUSE_FULL
+    assert admission.enter(Kind.VIEWER, OTHER, "other") is Refusal.SERVER_FULL
     again = seat(admission, OTHER, key="car")
     assert (ghost.condemned, again.condemned) == (REPLACED, "")
     ghost.leave()
@@ -124,7 +124,7 @@ def test_requests_with_one_key_do_not_get_in_without_end() -> None:
     admission = places(most=2)
     found = [admission.enter(Kind.WAITING, PHONE, "x") for _ in range(1000)]
     assert admission.places_taken == 1
-    assert found.count(Refusal.HOUSE_FULL) == 1000 - 65, "65: the last, and those that are still to be ended"
+    assert found.count(Refusal.SERVER_FULL) == 1000 - 65, "65: the last, and those that are still to be ended"
 
 
 def test_many_who_are_still_to_be_ended_do_not_take_the_free_places() -> None:
@@ -133,7 +133,7 @@ def test_many_who_are_still_to_be_ended_do_not_take_the_free_places() -> None:
     for _ in range(1000):
         admission.enter(Kind.WAITING, PHONE, "x")
     seat(admission, OTHER)
-    assert admission.enter(Kind.VIEWER, OTHER) is Refusal.HOUSE_FULL, "that was the last"
+    assert admission.enter(Kind.VIEWER, OTHER) is Refusal.SERVER_FULL, "that was the last"
 
 
 def test_a_key_does_not_lift_the_limit_of_another_address() -> None:

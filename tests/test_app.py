@@ -120,20 +120,20 @@ def test_two_keys_in_another_script_stay_two(feeds: FakeFeeds, client: Client) -
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("/stream?fps=fast", "fps expects frames a second from 0.1 to 240; 'fast' came\n"),
-        ("/stream?fps=0", "fps expects frames a second from 0.1 to 240; '0' came\n"),
-        ("/stream?fps=nan", "fps expects frames a second from 0.1 to 240; 'nan' came\n"),
-        ("/stream?extra_headers=yes", "extra_headers expects 0 or 1; 'yes' came\n"),
-        ("/stream?placeholder=no", "placeholder expects 0 or 1; 'no' came\n"),
-        (f"/stream?key={'k' * 65}", "key expects up to 64 characters; 65 came\n"),
-        (f"/status?key={'k' * 65}", "key expects up to 64 characters; 65 came\n"),
-        ("/snapshot?fresh=2", "fresh expects 0 or 1; '2' came\n"),
-        ("/snapshot?after=-1", "after expects a whole number from 0 on; '-1' came\n"),
-        ("/snapshot?after=%D9%A1", "after expects a whole number from 0 on; '\u0661' came\n"),
-        ("/snapshot?max_age_ms=x", "max_age_ms expects a whole number from 0 on; 'x' came\n"),
+        ("/stream?fps=fast", "fps expects frames a second from 0.1 to 240; got 'fast'\n"),
+        ("/stream?fps=0", "fps expects frames a second from 0.1 to 240; got '0'\n"),
+        ("/stream?fps=nan", "fps expects frames a second from 0.1 to 240; got 'nan'\n"),
+        ("/stream?extra_headers=yes", "extra_headers expects 0 or 1; got 'yes'\n"),
+        ("/stream?placeholder=no", "placeholder expects 0 or 1; got 'no'\n"),
+        (f"/stream?key={'k' * 65}", "key expects up to 64 characters; got 65\n"),
+        (f"/status?key={'k' * 65}", "key expects up to 64 characters; got 65\n"),
+        ("/snapshot?fresh=2", "fresh expects 0 or 1; got '2'\n"),
+        ("/snapshot?after=-1", "after expects a whole number, 0 or more; got '-1'\n"),
+        ("/snapshot?after=%D9%A1", "after expects a whole number, 0 or more; got '\u0661'\n"),
+        ("/snapshot?max_age_ms=x", "max_age_ms expects a whole number, 0 or more; got 'x'\n"),
         (
             f"/snapshot?max_age_ms={'9' * 5000}",
-            f"max_age_ms expects a whole number from 0 on; '{'9' * 40}' came\n",
+            f"max_age_ms expects a whole number, 0 or more; got '{'9' * 40}'\n",
         ),
     ],
 )
@@ -145,15 +145,15 @@ def test_a_value_that_means_nothing_is_told(client: Client, path: str, sentence:
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("/?action=stream_1", "action expects stream or snapshot; 'stream_1' came\n"),
-        ("/webcam?action=command", "action expects stream or snapshot; 'command' came\n"),
-        ("/?action=snapshot_1?17", "action expects stream or snapshot; 'snapshot_1' came\n"),
-        ("/?action=stream_00", "action expects stream or snapshot; 'stream_00' came\n"),
+        ("/?action=stream_1", "action expects stream or snapshot; got 'stream_1'\n"),
+        ("/webcam?action=command", "action expects stream or snapshot; got 'command'\n"),
+        ("/?action=snapshot_1?17", "action expects stream or snapshot; got 'snapshot_1'\n"),
+        ("/?action=stream_00", "action expects stream or snapshot; got 'stream_00'\n"),
         ("/streams", "There is nothing at this path; did you mean /stream?\n"),
         ("/snapshot.jpeg", "There is nothing at this path; did you mean /snapshot.jpg?\n"),
         ("/redyz", "There is nothing at this path; did you mean /readyz?\n"),
-        ("/etc/passwd", "There is nothing at this path; the page at / lists what there is.\n"),
-        (f"/{'stream' * 2500}", "There is nothing at this path; the page at / lists what there is.\n"),
+        ("/etc/passwd", "There is nothing at this path; see / for every path.\n"),
+        (f"/{'stream' * 2500}", "There is nothing at this path; see / for every path.\n"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is(client: Client, path: str, sentence: str) -> None:
@@ -182,12 +182,12 @@ def test_head_takes_no_place_even_when_none_is_left() -> None:
         (
             9,
             "10.0.0.1",
-            "All 1 places for one address are taken (--max-viewers-per-address), and this one is 10.0.0.1; "
+            "All 1 places for your address, 10.0.0.1, are taken (--max-viewers-per-address); "
             "close a stream and try again.",
         ),
     ],
 )
-def test_a_full_house_says_so(most: int, peer: str, sentence: str) -> None:
+def test_a_full_server_says_so(most: int, peer: str, sentence: str) -> None:
     feeds = FakeFeeds(most=most, most_per_address=1)
     client = Client(feeds)
     first = client.get("/stream", peer=peer if most > 1 else "10.0.0.2")
@@ -296,7 +296,7 @@ def test_status_counts_those_who_left_and_those_who_watch(feeds: FakeFeeds, clie
         "max_per_address": 16,
         "places_taken": 16,
         "refused": {"address full": 2},
-        "came": 5,
+        "total": 5,
         "disconnected": {"left": 2, "stopped reading for 60 s": 1},
         "frames_sent": 1260,
         "frames_skipped": 28,
@@ -371,7 +371,8 @@ def test_a_fault_of_ours_goes_to_the_log_and_nowhere_else(
     query = f"{'&' if '?' in target else '?'}token=hunter2&key=hunter3"
     answer = Client(BrokenFeeds()).ask(method, target + query)
     assert answer.code == 500
-    assert answer.text == ("The server failed to answer this; its log says why.\n" * (method == "GET"))
+    sentence = "The server could not answer this request; its log says why.\n"
+    assert answer.text == (sentence if method == "GET" else "")
     assert answer.headers["content-type"].startswith("text/plain")
     (record,) = caplog.records
     assert record.levelno == logging.ERROR

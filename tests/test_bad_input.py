@@ -215,4 +215,4 @@ def test_the_server_process_alone_says_what_to_type() -> None:
         capture_output=True, text=True, timeout=20, check=False,
     )  # fmt: skip
     assert alone.returncode == 64
-    assert alone.stderr.strip().endswith("the server needs the rings of a supervisor; type: make run")
+    assert alone.stderr.strip().endswith("the supervisor starts the server; type: make run")

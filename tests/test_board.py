@@ -93,7 +93,7 @@ def test_what_is_no_row_leaves_the_last_one_in_force(
         reading = reader.read()
         assert reading is not None
         assert reading.row.viewers == 3
-    assert caplog.text.count("a board was not read") == 1
+    assert caplog.text.count("cannot read a board") == 1
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["sequence kept", "sequence lost"])

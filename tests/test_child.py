@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_proc.child import Child, Watch
+from supervisor_proc.process import Program
 from supervisor_proc.restart_policy import Limits, State, Timing
 from tests.conditions import eventually
 from tests.running import alive
@@ -31,9 +32,16 @@ if how == "helped":
     import subprocess
     helper = subprocess.Popen(["sleep", "60"])
     open(beat + ".helper", "w").write(str(helper.pid))
+if how == "hangs":
+    time.sleep(60)
 if how == "exits":
     sys.exit(75)
 open(beat, "a").write("x")
+if how == "works":
+    for _ in range(15):
+        time.sleep(0.1)
+        open(beat, "a").write("x")
+    sys.exit(75)
 time.sleep(60)
 """
 
@@ -42,17 +50,24 @@ class Ward:
     """A child under test and the time that it is told."""
 
     def __init__(
-        self, folder: Path, how: str, limits: Limits, hopeless: Callable[[int], bool] = lambda _: False
+        self,
+        folder: Path,
+        how: str,
+        limits: Limits,
+        *,
+        program: str = sys.executable,
+        done_after: Callable[[int], bool] = lambda _: False,
+        trouble: str = "",
     ) -> None:
         beat = folder / "beat"
         beat.touch()
         self.child = Child(
             "misbehaving",
-            [how, str(beat)],
-            descriptors=(),
+            Program([program, "-m", "misbehaving_proc", how, str(beat)]),
             watch=Watch(lambda: beat.stat().st_size, "beats", limits),
             now_s=time.monotonic(),
-            hopeless=hopeless,
+            done_after=done_after,
+            trouble=lambda now_s: trouble,
         )
 
     def until(self, *states: State, within_s: float = 15.0) -> None:
@@ -97,9 +112,21 @@ def test_why_a_child_ended_is_told_and_counted(folder: Path, caplog: pytest.LogC
     assert "misbehaving ended: stalled (exit 75); next start in 0.25 s" in caplog.text
 
 
-def test_a_child_without_hope_is_not_started_again(folder: Path) -> None:
-    """A wrong option would only be told again and again."""
-    ward = Ward(folder, "exits", Limits(10, 60), hopeless=lambda exit_code: exit_code == 75)
+def test_after_a_life_that_pays_the_next_process_is_started_at_once(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ward = Ward(folder, "works", Limits(10, 60))
+    ward.until(State.RUNNING)
+    ward.until(State.STARTING)
+    assert ward.child.status.restarts == {"stalled (exit 75)": 1}
+    assert "misbehaving ended: stalled (exit 75); next start at once" in caplog.text
+    ward.child.stop(time.monotonic())
+    ward.until(State.DONE)
+
+
+def test_a_child_that_can_never_work_is_done(folder: Path) -> None:
+    """A wrong option would only be reported again and again."""
+    ward = Ward(folder, "exits", Limits(10, 60), done_after=lambda exit_code: exit_code == 75)
     ward.until(State.DONE)
     assert ward.child.restarts == {}
 
@@ -121,13 +148,25 @@ def test_a_killed_child_is_started_again(folder: Path) -> None:
 def test_a_hung_child_prints_its_stacks_and_is_started_again(
     folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    ward = Ward(folder, "well", Limits(10, 0.3))
+    ward = Ward(folder, "well", Limits(10, 0.3), trouble="under-voltage 3 s before")
     ward.until(State.RUNNING)
     ward.until(State.ABORTING)
     ward.until(State.BACKOFF)
+    assert "if it can print them; under-voltage 3 s before" in caplog.text
     assert ward.child.last_reason == "hung: no progress for 0.3 s"
     assert "most recent call first" in capfd.readouterr().err
     assert "its stacks follow" in caplog.text
+
+
+def test_one_that_hangs_at_its_start_prints_its_stacks_too(
+    folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    ward = Ward(folder, "hangs", Limits(3.0, 60))
+    ward.until(State.STARTING)
+    ward.until(State.ABORTING)
+    ward.until(State.BACKOFF)
+    assert ward.child.last_reason == "hung: no progress for 3 s"
+    assert "most recent call first" in capfd.readouterr().err
 
 
 def test_a_child_that_ignores_sigterm_is_killed(folder: Path) -> None:
@@ -171,20 +210,39 @@ def test_helpers_that_a_child_left_end_with_it(folder: Path) -> None:
     eventually(lambda: not alive(helper), what="the end of the helper")
 
 
-def test_the_command_is_this_python() -> None:
-    watch = Watch(lambda: 0, "nothing", Limits(1, 1))
-    child = Child("x", ["--y"], descriptors=[("--z-fd", 7), ("--z-fd", 8)], watch=watch, now_s=0)
-    assert child._command == [sys.executable, "-m", "x_proc", "--y", "--z-fd=7", "--z-fd=8"]
-
-
 def test_a_child_that_cannot_be_started_is_tried_again(folder: Path) -> None:
     """A machine without memory for a moment must not end the service."""
-    ward = Ward(folder, "well", Limits(10, 60))
-    ward.child._command = [str(folder / "no-such-python")]
+    ward = Ward(folder, "well", Limits(10, 60), program=str(folder / "no-such-python"))
     ward.until(State.STARTING, State.BACKOFF)
     ward.child.tick(time.monotonic() + 1)
     assert ward.child.last_reason == "cannot be started: No such file or directory"
     assert ward.child.policy.state is State.BACKOFF
+
+
+def test_work_done_right_before_the_end_is_no_recovery(folder: Path) -> None:
+    """It would be counted as one of 0.1 s, and the real one would be missed."""
+    ward = Ward(folder, "well", Limits(10, 60))
+    ward.until(State.RUNNING)
+    frames, pid, killed = (folder / "beat").stat().st_size, ward.child.pid, False
+    assert pid is not None
+
+    def frames_so_far() -> int:
+        nonlocal frames, killed
+        before = frames
+        if not killed:  # after this look, and before the next
+            killed, frames = True, frames + 1
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda: not alive(pid))
+        return before
+
+    ward.child.tick(time.monotonic())
+    ward.child.watch = Watch(frames_so_far, "frames", Limits(10, 60))
+    for _ in range(5):
+        ward.child.tick(time.monotonic())
+    assert ward.child.restarts == {"killed by SIGKILL": 1}
+    assert ward.child.status.last_recovery_s is None
+    ward.child.stop(time.monotonic())
+    ward.until(State.DONE)
 
 
 @pytest.mark.parametrize("ask", [Child.stop, Child.restart])

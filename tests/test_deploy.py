@@ -26,7 +26,7 @@ from tests.running import CHECKOUT, environment, free_port
 pytestmark = pytest.mark.process
 
 DEPLOY = CHECKOUT / "deploy"
-README = (CHECKOUT / "README.md").read_text()
+SERVICE = (CHECKOUT / "docs" / "service.md").read_text()
 SETTINGS = "/etc/ringcast.toml"
 UNITS = "/etc/systemd/system"
 INSTALL = ("make", "install", "PYTHON=/usr/bin/python3")
@@ -189,8 +189,8 @@ def _with_a_new_camera(installed: Installed, before: Any) -> Any:
 
 
 @pytest.mark.install
-def test_the_camera_is_restarted_by_the_command_of_the_readme(installed: Installed) -> None:
-    (command,) = re.findall(r"`sudo (systemctl kill [^`]+)`", README)
+def test_the_camera_is_restarted_by_the_documented_command(installed: Installed) -> None:
+    (command,) = re.findall(r"`sudo (systemctl kill [^`]+)`", SERVICE)
     before = installed.ready()
     installed.machine.does(*command.split())
     after = _with_a_new_camera(installed, before)
@@ -245,7 +245,7 @@ def test_a_wrong_setting_ends_it_with_a_sentence_and_a_right_one_starts_it(insta
 
 @pytest.mark.install
 def test_stopping_the_socket_stops_all_of_it_in_time(installed: Installed) -> None:
-    stop, start = re.findall(r"`sudo (systemctl (?:stop|start) [^`]+)`", README)
+    stop, start = re.findall(r"`sudo (systemctl (?:stop|start) [^`]+)`", SERVICE)
     installed.ready()
     installed.machine.does(*stop.split())
     assert (installed.shows("ActiveState"), installed.shows("Result")) == ("inactive", "success")

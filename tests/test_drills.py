@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 
 import pytest
 
 from proc_start.drills import FAULTS
 from tests.conditions import eventually
 from tests.drilling import drill
-from tests.running import CHECKOUT, Ringcast
+from tests.running import CHECKOUT, Ringcast, processes_of
 
 pytestmark = pytest.mark.process
 
@@ -32,6 +33,31 @@ def test_it_says_that_it_is_a_drill_and_is_over_when_it_is_ended() -> None:
         assert drill(service, "end").returncode == os.EX_OK
         eventually(lambda: "drill: ended" in service.log)
         service.ready()
+
+
+def test_an_order_waits_until_its_process_runs() -> None:
+    """`/status` may call the picture live a moment before the supervisor has seen its first frame."""
+    slow = ("--camera=tests.silent_camera:SilentCamera", "--first-frame-timeout-s=60")
+    with Ringcast(*slow) as service:
+        eventually(lambda: "server is ready" in service.log)
+        assert drill(service, "capture-kill").returncode == os.EX_OK
+        eventually(lambda: "drill: capture-kill waits until the capture process runs" in service.log)
+        assert drill(service, "server-kill").returncode == os.EX_OK
+        eventually(lambda: "drill: server-kill, by the process with pid" in service.log)
+        assert service.log.count("waits until") == 1
+    with Ringcast("--camera=pattern") as service:
+        eventually(lambda: "watch at" in service.log)
+        assert drill(service, "camera-crash").returncode == os.EX_OK
+        eventually(lambda: "capture ended: killed by SIGSEGV" in service.log)
+
+
+def test_the_supervisor_needs_no_camera_to_fail() -> None:
+    slow = ("--camera=tests.silent_camera:SilentCamera", "--first-frame-timeout-s=60")
+    with Ringcast(*slow) as service:
+        eventually(lambda: "server is ready" in service.log)
+        assert drill(service, "supervisor-kill").returncode == os.EX_OK
+        assert service.wait() == -signal.SIGKILL
+        eventually(lambda: not processes_of(service))
 
 
 def test_without_an_order_the_signal_only_says_what_it_is_for() -> None:

@@ -173,10 +173,10 @@ def test_a_server_without_descriptors_lets_newcomers_wait_and_has_time_for_its_v
         with ask_for_a_stream(port) as refused:  # its connection takes the last one
             answer = refused.makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-        assert b"\r\n\r\nNo new viewer can be served now: Too many open files; try again soon.\n" in answer
+        assert b"\r\n\r\nCannot serve new viewers now: Too many open files; try again soon.\n" in answer
 
         with socket.create_connection(("127.0.0.1", port)), ask_for_a_stream(port) as waiting:
-            eventually(lambda: "nobody new is let in for now: Too many open files" in service.log)
+            eventually(lambda: "cannot accept new connections for now: Too many open files" in service.log)
             began_s, used_s = time.monotonic(), cpu_s(server)
             eventually(lambda: time.monotonic() > began_s + 2)
             assert cpu_s(server) - used_s < 0.6, "it does not try in a busy loop"
@@ -184,7 +184,7 @@ def test_a_server_without_descriptors_lets_newcomers_wait_and_has_time_for_its_v
             resource.prlimit(server, resource.RLIMIT_NOFILE, limits)
             assert waiting.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
         assert service.server_pid() == server
-        assert service.log.count("nobody new is let in for now") == 1
+        assert service.log.count("cannot accept new connections for now") == 1
 
 
 def test_a_server_without_descriptors_survives_that_it_can_draw_no_placeholder() -> None:
@@ -194,11 +194,11 @@ def test_a_server_without_descriptors_survives_that_it_can_draw_no_placeholder()
         eventually(lambda: open_sockets(server) == 2, 5, "only the port and the viewer")
         limits = leave_descriptors(server, 0)
         os.kill(capture, signal.SIGKILL)
-        eventually(lambda: "no placeholder can be drawn, and it is tried again each second: " in service.log)
+        eventually(lambda: "cannot draw a placeholder, trying again every second: " in service.log)
         frames_flow(audience)
         resource.prlimit(server, resource.RLIMIT_NOFILE, limits)
         assert service.server_pid() == server
-        assert service.log.count("no placeholder can be drawn") == 1
+        assert service.log.count("cannot draw a placeholder") == 1
 
 
 def test_a_supervisor_without_descriptors_tries_until_it_has_some() -> None:

@@ -267,14 +267,14 @@ def test_a_healthy_camera_is_never_called_dead_between_its_frames(rig: Rig) -> N
 def test_places_are_counted_from_the_decision_on(rig: Rig) -> None:
     """Between the 200 and the hand-over a place must be neither lost nor given twice."""
     tickets = [rig.fan_out.admit(SOMEBODY) for _ in range(5)]
-    assert tickets.pop() is Refusal.HOUSE_FULL
+    assert tickets.pop() is Refusal.SERVER_FULL
     assert isinstance(tickets[0], Ticket)
     tickets[0].close()
     tickets[0].close()
     assert isinstance(rig.fan_out.admit(SOMEBODY), Ticket), "it was dropped at once"
     tickets.clear()
     viewers = [rig.watch() for _ in range(4)]
-    assert rig.fan_out.admit(SOMEBODY) is Refusal.HOUSE_FULL
+    assert rig.fan_out.admit(SOMEBODY) is Refusal.SERVER_FULL
     viewers[0].leave()
     rig.until(lambda: isinstance(rig.fan_out.admit(SOMEBODY), Ticket))
 
@@ -474,7 +474,7 @@ def test_where_an_address_is_full_its_quietest_viewer_makes_room(
         rig.publish(jpeg=LARGE)
     assert rig.facts()[0].quiet_s > 5
     newcomer = rig.watch()
-    assert "disconnected: read nothing and made room for another from its address" in caplog.text
+    assert "disconnected: stopped reading, and a new client from its address needed the place" in caplog.text
     rig.publish()
     assert newcomer.freshness[-1] == "live"
     assert viewer.freshness[-1] == "live"
@@ -533,7 +533,7 @@ def test_who_waits_and_is_replaced_is_told_so(rig: Rig) -> None:
 
 def test_a_client_that_waits_and_leaves_is_forgotten(rig: Rig) -> None:
     clients = [rig.wait_for_a_frame(after=0) for _ in range(4)]
-    assert rig.fan_out.admit(SOMEBODY) is Refusal.HOUSE_FULL
+    assert rig.fan_out.admit(SOMEBODY) is Refusal.SERVER_FULL
     for client in clients:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset
         client.close()

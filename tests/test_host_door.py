@@ -90,7 +90,7 @@ def test_the_name_is_looked_at_before_the_path(method: str, target: str) -> None
 
 def test_only_http_1_0_needs_no_host(client: Client) -> None:
     answer = client.get("/livez", host=None)
-    assert (answer.code, answer.text) == (400, "HTTP/1.1 expects a Host header; none came\n")
+    assert (answer.code, answer.text) == (400, "HTTP/1.1 expects a Host header; got none\n")
     assert client.get("/livez", host=None, version="1.0").code == 200
     assert client.get("/livez", host="evil.example", version="1.0").code == 421
 
@@ -100,7 +100,7 @@ def test_a_name_is_logged_once_and_not_without_end(client: Client, caplog: pytes
     for _ in range(3):
         client.get("/livez", host="evil.example:5000")
     assert caplog.messages == [
-        "a request was refused: this service is not known as 'evil.example'; if it should be, add "
+        "refused a request: this service is not known as 'evil.example'; if it should be, add "
         "--allow-host evil.example (logged once for each name)"
     ]
     assert caplog.records[0].levelno == logging.WARNING

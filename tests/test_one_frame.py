@@ -45,8 +45,8 @@ def sentence(text: str) -> tuple[str, str, bytes, None]:
     return ("503 Service Unavailable", "text/plain; charset=utf-8", text.encode() + b"\n", None)
 
 
-TOO_OLD = sentence("The newest frame is 300 ms old; 200 ms were asked for.")
-NONE_SINCE = sentence("No frame was captured since the request; the newest is 300 ms old.")
+TOO_OLD = sentence("The newest frame is 300 ms old; you asked for at most 200 ms.")
+NONE_SINCE = sentence("No frame has been captured since the request; the newest is 300 ms old.")
 
 TABLE: list[tuple[Outlook, dict[str, int], bool, Any]] = [
     # a live picture
@@ -65,7 +65,12 @@ TABLE: list[tuple[Outlook, dict[str, int], bool, Any]] = [
     (NEVER, {}, LAST, sentence(NONE_WHY + ".")),
     # live, and older than was asked for: words, and never a picture that denies the live one
     (LIVE, {"most_age_ms": 300}, WAITS, PICTURE),
-    (LIVE, {"most_age_ms": 299}, WAITS, sentence("The newest frame is 300 ms old; 299 ms were asked for.")),
+    (
+        LIVE,
+        {"most_age_ms": 299},
+        WAITS,
+        sentence("The newest frame is 300 ms old; you asked for at most 299 ms."),
+    ),
     (LIVE, {"most_age_ms": 200}, WAITS, TOO_OLD),
     (drawn(LIVE, 0.1), {"most_age_ms": 200}, LAST, TOO_OLD),
     (drawn(STALE, 0.1), {"most_age_ms": 200}, WAITS, PLACEHOLDER),
@@ -193,7 +198,7 @@ def test_a_live_frame_that_is_too_old_is_refused_in_words(feeds: FakeFeeds, clie
     assert answer.code == 503
     assert answer.headers["content-type"].startswith("text/plain")
     assert answer.headers["retry-after"] == "1"
-    assert re.fullmatch(r"The newest frame is \d+ ms old; 200 ms were asked for\.\n", answer.text)
+    assert re.fullmatch(r"The newest frame is \d+ ms old; you asked for at most 200 ms\.\n", answer.text)
     assert "x-reason" not in answer.headers
     assert client.get("/readyz").code == 200, "it is live, and said so"
     young = client.get("/snapshot?max_age_ms=60000")

@@ -97,7 +97,7 @@ def test_behind_a_proxy_that_nobody_trusts_they_are_one() -> None:
     feeds = FakeFeeds()
     answers = class_room(Client(feeds))
     assert [answer.code for answer in answers] == [200] * 16 + [503]
-    assert "and this one is 192.168.1.2;" in answers[-1].text
+    assert "places for your address, 192.168.1.2, are taken" in answers[-1].text
     assert {wishes.address for wishes in feeds.asked} == {"192.168.1.2"}
 
 

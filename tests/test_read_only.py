@@ -113,7 +113,7 @@ def test_a_writer_needs_a_segment_to_write_into(new_segment: Callable[..., int])
     descriptor = new_segment()
     with pytest.raises(SegmentError, match="expected a writable segment for a writer"):
         RingWriter(Segment(descriptor, writable=False))
-    with pytest.raises(SegmentError, match="is for reading only"):
+    with pytest.raises(SegmentError, match="is read-only"):
         Segment(open_for_reading(descriptor))
 
 

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""One test per arrow of the table, and the times. No process is started here."""
+"""One test per arrow of the table in State's docstring, and the times. No process is started here."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
 from supervisor_proc.restart_policy import (
     ABORTING_S,
-    ARROWS,
-    HEALTHY_S,
     KILLING_S,
-    ON_ENTRY,
     STOPPING_S,
     STUCK_S,
     Action,
@@ -23,6 +22,25 @@ from supervisor_proc.restart_policy import (
 
 LIMITS = Limits(first_progress_s=20.0, progress_s=3.0)
 TIMING = Timing()
+
+FIRST_S, MOST_S = TIMING.backoff_s, TIMING.backoff_most_s
+
+
+def table() -> tuple[dict[State, Action], dict[tuple[State, Event], State]]:
+    """Return what the docstring says of each state: the action on entry, and the arrows."""
+    actions, arrows = {}, {}
+    rows = re.findall(r"^ *\| ([A-Z]+) +\| ([a-z ]+?) +\| *(.*?) *\|$", State.__doc__ or "", re.MULTILINE)
+    for name, action, cell in rows:
+        state = State[name]
+        actions[state] = Action(action)
+        for arrow in cell.split("; "):
+            events, _, after = arrow.partition(" → ")
+            if after:
+                arrows.update({(state, Event(event)): State[after] for event in events.split(", ")})
+    return actions, arrows
+
+
+ON_ENTRY, ARROWS = table()
 
 PATHS: dict[State, list[Event]] = {
     State.BACKOFF: [],
@@ -41,6 +59,9 @@ def happen(policy: RestartPolicy, event: Event, now_s: float) -> Action:
         return policy.stop(now_s)
     if event is Event.RESTART:
         return policy.restart(now_s)
+    if event is Event.STEP:
+        policy.step(now_s)
+        return Action.NOTHING
     if event is Event.DEADLINE:
         return policy.tick(policy.deadline_s)
     return policy.tick(now_s, progress=event is Event.PROGRESS, exited=event is Event.EXIT)
@@ -54,14 +75,20 @@ def policy_in(state: State) -> RestartPolicy:
     return policy
 
 
+def test_the_table_has_a_row_for_each_state_and_all_events() -> None:
+    assert set(ON_ENTRY) == set(State)
+    assert {event for _, event in ARROWS} == set(Event)
+    assert len(ARROWS) == 22
+
+
 @pytest.mark.parametrize(("arrow", "after"), ARROWS.items(), ids=str)
 def test_every_arrow_leads_where_the_table_says(arrow: tuple[State, Event], after: State) -> None:
     before, event = arrow
     policy = policy_in(before)
     action = happen(policy, event, now_s=1000.0)
     assert policy.state is after
-    stays = before is after and event is Event.PROGRESS
-    assert action is (Action.NOTHING if stays else ON_ENTRY.get(after, Action.NOTHING))
+    stays = before is after and event in (Event.PROGRESS, Event.STEP)
+    assert action is (Action.NOTHING if stays else ON_ENTRY[after])
 
 
 @pytest.mark.parametrize("state", State)
@@ -148,22 +175,94 @@ def test_restarts_that_are_asked_for_are_no_failures() -> None:
         assert policy.deadline_s - now_s == TIMING.backoff_s
 
 
-@pytest.mark.parametrize(("lived_s", "again_s"), [(HEALTHY_S, TIMING.backoff_s), (59.0, 1.0)])
-def test_the_backoff_begins_anew_after_a_healthy_life(lived_s: float, again_s: float) -> None:
+def wait_after(policy: RestartPolicy, lived_s: float | None, silent_s: float = 0.0) -> float:
+    """Start, make progress for `lived_s` if at all, be silent, exit; return the wait until the next start."""
+    now_s = policy.deadline_s
+    assert policy.tick(now_s) is Action.SPAWN
+    if lived_s is not None:
+        policy.tick(now_s, progress=True)
+        now_s += lived_s
+        policy.tick(now_s, progress=True)
+    now_s += silent_s
+    policy.tick(now_s, exited=True)
+    return policy.deadline_s - now_s
+
+
+def waits_after(*lives_s: float | None) -> list[float]:
     policy = RestartPolicy(LIMITS, now_s=0.0)
-    for _ in range(2):
-        policy.tick(policy.deadline_s)
-        policy.tick(policy.deadline_s, exited=True)
-    started_s = policy.deadline_s
-    policy.tick(started_s)
-    policy.tick(started_s, progress=True)
-    policy.tick(started_s + lived_s, progress=True)
-    policy.tick(started_s + lived_s, exited=True)
-    assert policy.deadline_s - started_s - lived_s == pytest.approx(again_s)
+    return [wait_after(policy, lived_s) for lived_s in lives_s]
+
+
+def test_a_life_that_was_long_enough_pays_for_its_failure() -> None:
+    """A sensor that freezes every 50 s is not a broken one: its viewers wait for nothing but the start."""
+    assert waits_after(*[6.0] * 12) == [0.0] * 12
+    assert waits_after(None, None, None, 4.1, None, None) == [0.25, 0.5, 1.0, 0.0, 0.25, 0.5]
+
+
+def test_a_life_that_was_too_short_pays_for_nothing() -> None:
+    """One that crashes right after its first frame would be started without a pause for ever."""
+    assert waits_after(*[1.0] * 4) == [0.25, 0.5, 1.0, 2.0]
+    assert waits_after(None, None, None, 4.0, 4.0) == [0.25, 0.5, 1.0, 2.0, 4.0]
+
+
+def test_a_life_lasts_from_the_first_to_the_last_progress() -> None:
+    """How long its silence took to be noticed is not to its credit."""
+    policy = RestartPolicy(LIMITS, now_s=0.0)
+    assert wait_after(policy, 0.0, silent_s=100.0) == FIRST_S
+    assert wait_after(policy, 1.1, silent_s=100.0) == 0.0
+
+
+def test_a_restart_that_is_asked_for_ends_a_life() -> None:
+    """Else the next process would be credited with it."""
+    policy = RestartPolicy(LIMITS, now_s=0.0)
+    policy.tick(0.0)
+    policy.tick(0.0, progress=True)
+    policy.tick(100.0, progress=True)
+    policy.restart(100.0)
+    policy.tick(100.0, exited=True)
+    assert policy.deadline_s == 100.0 + FIRST_S
+    assert wait_after(policy, None) == FIRST_S
+
+
+def test_a_sensor_that_gave_no_first_frame_twice_in_a_row_rests() -> None:
+    """Some switch their power off only after 5 s without use: a start before that finds them as they were."""
+    policy = RestartPolicy(Limits(20.0, 3.0, rest_s=6.0), now_s=0.0)
+    assert [wait_after(policy, lived_s) for lived_s in (None, None, None, 100.0, None, None)] == [
+        0.25, 6.0, 6.0, 0.0, 0.25, 6.0,
+    ]  # fmt: skip
+    for _ in range(10):
+        wait_after(policy, None)
+    assert wait_after(policy, None) == MOST_S
+
+
+def test_a_step_of_the_start_sets_the_deadline_anew() -> None:
+    policy = policy_in(State.STARTING)
+    policy.limits = Limits(first_progress_s=5.0, progress_s=3.0)
+    policy.step(10.0)
+    assert (policy.deadline_s, policy.tries) == (15.0, 1)
+    assert policy.tick(15.0) is Action.ABORT
+
+
+def test_a_pause_of_the_machine_is_forgiven_once_per_progress() -> None:
+    """On one that swaps all the time no deadline would ever be reached."""
+    policy = policy_in(State.RUNNING)
+    deadline_s = policy.deadline_s
+    for _ in range(5):
+        policy.forgive(1.2)
+    assert policy.deadline_s == pytest.approx(deadline_s + 1.2)
+    policy.tick(100.0, progress=True)
+    policy.forgive(1.2)
+    assert policy.deadline_s == pytest.approx(103.0 + 1.2)
+
+
+def test_a_pause_of_the_machine_delays_no_start() -> None:
+    policy = RestartPolicy(LIMITS, now_s=5.0)
+    policy.forgive(100.0)
+    assert policy.deadline_s == 5.0
 
 
 @pytest.mark.parametrize("state", [State.STARTING, State.RUNNING, State.ABORTING, State.KILLING, State.STUCK])
-def test_a_child_that_was_stopped_stays_away(state: State) -> None:
+def test_a_child_that_was_stopped_is_done(state: State) -> None:
     policy = policy_in(state)
     policy.stop(1.0)
     policy.tick(1.0, exited=True)

@@ -32,10 +32,10 @@ def test_its_memory_is_reserved_and_its_geometry_read_back(new_segment: Callable
 
 def test_a_descriptor_that_is_no_ring_is_refused() -> None:
     with tempfile.TemporaryFile() as file:
-        with pytest.raises(SegmentError, match="no shared memory"):
+        with pytest.raises(SegmentError, match="is not shared memory"):
             Segment(file.fileno())
         file.truncate(8192)
-        with pytest.raises(SegmentError, match="no complete ring"):
+        with pytest.raises(SegmentError, match="does not hold a complete ring"):
             Segment(file.fileno())
 
 
@@ -82,7 +82,7 @@ def test_a_name_that_is_taken_is_told() -> None:
     taken = SHM / f"ringcast-test-taken-{os.getpid()}"
     taken.touch()
     try:
-        with pytest.raises(SegmentError, match="cannot make"):
+        with pytest.raises(SegmentError, match="cannot create"):
             create_segment(taken.name, Geometry(4, 4096))
     finally:
         taken.unlink()

@@ -4,30 +4,31 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import supervisor
-from supervisor import Service, Supervisor
+from shm_ring.status import ChildStatus
+from supervisor import Supervisor
+from supervisor_proc.children import Service
 from supervisor_proc.restart_policy import Limits, RestartPolicy, State
-from supervisor_proc.shared_memory import create_shared_memory
+from supervisor_proc.shared_memory import Rings, create_shared_memory
 from supervisor_proc.systemd import Notifier
+from tests.rows import child_status
 
 
-class StuckChild:
-    """A process in state D: SIGKILL does not end it."""
+class FakeChild:
+    """A child without a process, whose state a test sets."""
 
-    name = "capture"
-    pid = 4711
-    without_hope = False
+    pid: int | None = 4711
+    last_error = ""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, state: State) -> None:
+        self.name = name
         self.policy = RestartPolicy(Limits(1, 1), 0.0)
-        self.policy.state = State.STUCK
+        self.policy.state = state
 
     def fileno(self) -> None:
         return None
@@ -39,8 +40,8 @@ class StuckChild:
         self.policy.stop(now_s)
 
     @property
-    def status(self) -> dict[str, Any]:
-        return {}
+    def status(self) -> ChildStatus:
+        return child_status(state=self.policy.state.value)
 
 
 @pytest.fixture
@@ -52,6 +53,12 @@ def signals() -> Iterator[tuple[int, int]]:
         os.close(end)
 
 
+def supervisor_of(signals: int, folder: Path, capture: FakeChild, server: FakeChild) -> Supervisor:
+    memory = create_shared_memory("stucktest", 4096)
+    service = Service([], memory, Rings(memory), folder / "drill")
+    return Supervisor(signals, service, Notifier({}), capture=capture, server=server)  # type: ignore[arg-type]
+
+
 def test_a_stop_ends_in_time_and_names_what_survives(
     signals: tuple[int, int],
     tmp_path: Path,
@@ -60,17 +67,7 @@ def test_a_stop_ends_in_time_and_names_what_survives(
 ) -> None:
     """Whoever stops the service must get their prompt back, even from a wedged camera driver."""
     monkeypatch.setattr(supervisor, "_STOP_S", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        watched = Supervisor(
-            signals[0],
-            Service([listening], create_shared_memory("stucktest", 4096), tmp_path / "drill"),
-            Notifier({}),
-            capture_arguments=[],
-            server_arguments=[],
-            capture_limits=Limits(20.0, 3.0),
-        )
-        watched._capture = StuckChild()  # type: ignore[assignment]
-        watched._children = (watched._capture,)  # type: ignore[assignment]
-        os.write(signals[1], bytes([15]))
-        assert watched.run() == 0
+    stuck, gone = FakeChild("capture", State.STUCK), FakeChild("server", State.DONE)
+    os.write(signals[1], bytes([15]))
+    assert supervisor_of(signals[0], tmp_path, stuck, gone).run() == 0
     assert "stopped, but still there: capture 4711" in caplog.text

@@ -638,7 +638,7 @@ def test_a_refused_take_over_is_answered(app: App, port: int, monkeypatch: pytes
     came = read_to_the_end(ask(port, "GET /stream HTTP/1.1\r\nConnection: close"))
     assert came.startswith(b"HTTP/1.1 503 ")
     assert b"multipart" not in came
-    assert came.endswith(b"No new viewer can be served now: Too many open files; try again soon.\n")
+    assert came.endswith(b"Cannot serve new viewers now: Too many open files; try again soon.\n")
 
 
 WORD = b"GET /word HTTP/1.0\r\n\r\n"

@@ -12,7 +12,7 @@ from proc_start.options import options_of
 from server_proc import __main__ as server
 from server_proc.live import fanout
 from server_proc.takeover import web_server
-from supervisor_proc import restart_policy
+from supervisor_proc import children, restart_policy
 from supervisor_proc.options import SupervisorOptions
 from tests.running import CHECKOUT
 
@@ -38,7 +38,7 @@ def test_the_supervisor_stops_before_systemd_kills_it() -> None:
 @pytest.mark.parametrize(
     ("limit_s", "start_s"),
     [
-        (float(options_of(SupervisorOptions)["--server-timeout-s"].default), supervisor._FIRST_BOARD_S),
+        (float(options_of(SupervisorOptions)["--server-timeout-s"].default), children.FIRST_BOARD_S),
         (15.0, 2.0),
     ],
     ids=["default", "longest that the unit allows"],

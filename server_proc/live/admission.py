@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Who gets in, and who makes room: one decision under one lock. No socket and no thread of its own.
+"""Who is admitted, and who makes room: one decision under one lock. No socket and no thread of its own.
 
-A place is a `Seat`, taken before the answer is given and kept until the connection ends. Where a newcomer
-gets in at the expense of somebody, that seat is condemned in the same moment, so that nobody else counts on
-it; the fan-out disconnects the condemned at its next turn. See
+A place is a `Seat`, taken before the answer is given and kept until the connection ends. If a newcomer takes
+somebody's place, that seat is condemned in the same moment, so no other newcomer counts on it; the fan-out
+disconnects the condemned at its next turn. See
 docs/decisions/0011-one-decision-lets-people-in.md.
 """
 
@@ -20,10 +20,10 @@ from typing import Protocol
 QUIET_S = 5.0
 """A viewer that accepted no byte for longer gives its place to a newcomer from its own address."""
 _MOST_LEAVING = 64
-"""Condemned connections that have not ended yet, before nobody else has to go for a newcomer."""
+"""Condemned connections that have not ended yet; with so many, nobody else makes room."""
 
 REPLACED = "replaced by a newer connection with its key"
-MADE_ROOM = "read nothing and made room for another from its address"
+MADE_ROOM = "stopped reading, and a new client from its address needed the place"
 
 
 class Kind(Enum):
@@ -35,18 +35,18 @@ class Kind(Enum):
 
 
 class Refusal(Enum):
-    """Why somebody did not get in."""
+    """Why a client was not admitted; the values are in `/status`."""
 
-    HOUSE_FULL = "house full"
+    SERVER_FULL = "server full"
     ADDRESS_FULL = "address full"
     STOPPING = "stopping"
 
 
 class Seated(Protocol):
-    """Whoever has a seat, as far as admission looks at them."""
+    """A connection that has a seat, as far as admission looks at it."""
 
     sent_s: float
-    """When they last accepted bytes (CLOCK_MONOTONIC)."""
+    """When it last accepted bytes (CLOCK_MONOTONIC)."""
 
 
 class Seat:
@@ -58,7 +58,7 @@ class Seat:
         self._left = left
         self.kind = kind
         self.bucket = bucket
-        """The address as limits count it, empty where they do not."""
+        """The address as limits count it; empty if it has no limit."""
         self.key = key
         self.condemned = ""
         """Why its connection has to end; nothing while it may stay."""
@@ -93,8 +93,8 @@ class Admission:
     def enter(self, kind: Kind, address: str, key: str = "") -> Seat | Refusal:
         """Take a place for somebody from `address`.
 
-        Who brings the `key` of a seat of the same kind replaces that one, also when all places are taken.
-        Where all places of an address are taken, the viewer of it that has accepted no byte for longest makes
+        A client with the `key` of a seat of the same kind replaces that one, even when all places are taken.
+        When an address has used all of its places, its viewer that has accepted no byte for longest makes
         room, if that is longer than QUIET_S.
         """
         bucket = bucket_of(address)
@@ -109,14 +109,14 @@ class Admission:
                 leaving[quietest] = MADE_ROOM
             most, taken = (_MOST_LEAVING, self._leaving) if leaving else (self._most, self._seats)
             if len(taken) >= most:
-                return self._refuse(Refusal.HOUSE_FULL)
+                return self._refuse(Refusal.SERVER_FULL)
             for seat, why in leaving.items():
                 self._condemn(seat, why)
             return self._seat(kind, bucket, key)
 
     @property
     def places_taken(self) -> int:
-        """How many places are taken, by viewers and by those who wait for one frame."""
+        """How many places are taken, by viewers and by clients that wait for one frame."""
         with self._lock:
             self._clear_away()
             return len(self._seats)
@@ -176,13 +176,13 @@ class Admission:
 def bucket_of(address: str) -> str:
     """Return an address as limits count it: IPv6 by its /64, because a host has all addresses of one.
 
-    Nothing for those that are not limited: this machine's own, and a Unix socket's. A proxy speaks for many.
+    Empty for addresses without a limit: this machine's own, and a Unix socket's. A proxy speaks for many.
     """
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return ""
-    plain = getattr(found, "ipv4_mapped", None) or found
+    plain = getattr(parsed, "ipv4_mapped", None) or parsed
     if plain.is_loopback:
         return ""
     if isinstance(plain, ipaddress.IPv6Address):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A connection that was taken over: a socket, and the unsent rest of what was begun.
+"""A connection that was taken over: a socket, and the unsent rest of the last content.
 
-What does not go out at once is finished before anything else is begun, so nothing is ever torn.
+Content that does not go out at once is finished before anything else begins, so nothing is ever torn.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from server_proc.live.admission import Seat
 from server_proc.live.patience import LEAST_S, SILENT_S, Standing, gave_up
 
 _NOT_SENT_LOW_BYTES = 4096
-"""TCP_NOTSENT_LOWAT (tcp(7)): the kernel takes a new frame only when the last is nearly out. Without
-it a viewer on a thin link falls seconds behind, and further the longer it watches."""
+"""TCP_NOTSENT_LOWAT (tcp(7)): the kernel accepts a new frame only when the last one is nearly out. Without
+it, a viewer on a thin link falls seconds behind, and further the longer it watches."""
 
 _NEW_BUFFER_NEXT = socket.MSG_EOR
-"""The kernel looks at that mark only when it begins a new buffer, and would add up to 64 KiB to the last one
-whatever is unsent. This ends the buffer with the frame (Linux 4.7 and newer)."""
+"""The kernel checks that mark only when it begins a new buffer, and would add up to 64 KiB to the last one,
+however much is unsent. This ends the buffer with the frame (Linux 4.7 and newer)."""
 
 _KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT = 5, 3, 3
-"""While nothing is sent, a phone that left the network shows only by not answering (tcp(7))."""
+"""While nothing is sent, a phone that left the network can only be noticed by its silence (tcp(7))."""
 
 _MOST_READS = 64
-"""Of 64 KiB each, at an end."""
+"""Of 64 KiB each, before a connection is closed."""
 
 _TCP_INFO = struct.Struct("=24xI28xI")
 """Of struct tcp_info (linux/tcp.h): tcpi_unacked, and tcpi_last_ack_recv in milliseconds."""
 
 
 class Outcome(Enum):
-    """What became of a send."""
+    """The outcome of a send."""
 
     SENT = "sent"
-    """All of it, or so much that the rest follows."""
+    """All of it went out, or the rest will follow."""
     BUSY = "busy"
     """It was skipped: the viewer has not taken the last one yet."""
     EARLY = "early"
@@ -45,7 +45,7 @@ class Outcome(Enum):
     """The connection has ended."""
 
 
-SENT, BUSY, EARLY, GONE = Outcome  # looked up once and not per frame and viewer
+SENT, BUSY, EARLY, GONE = Outcome  # looked up once, not per frame and viewer
 
 
 class Connection:
@@ -63,18 +63,18 @@ class Connection:
         self.seat = seat
         seat.seated = self
         self.blocked = False
-        """Whether it takes no byte now."""
+        """Whether the kernel accepts no byte for it now."""
         self.half_closed = False
-        """Whether its client will send no more, as one that has left."""
+        """Whether its client will send no more, like one that has left."""
         self.sent_s = float("inf")
-        """When it last accepted bytes, once it was welcome."""
+        """When it last accepted bytes; set when it is welcomed."""
         self.taken_bytes = 0
 
     def admitted(self, now_s: float) -> None:
         """Make the connection ready for frames."""
         self.sent_s = now_s
         self._socket.setblocking(False)
-        if self._socket.family == socket.AF_UNIX:  # none of what follows is known there, or needed
+        if self._socket.family == socket.AF_UNIX:  # it has none of these options, and needs none
             return
         for level, name, setting in (
             (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -91,9 +91,9 @@ class Connection:
         return self._socket.fileno()
 
     def begin(self, content: bytes, now_s: float) -> Outcome:
-        """Begin to send, unless the last is not out yet.
+        """Begin to send, unless the last content is not out yet.
 
-        It is always tried: a send that took all bytes is followed by no edge of epoll, ever.
+        A send is always tried, because epoll reports no edge after one that took all bytes.
         """
         if self._rest is not None:
             return BUSY
@@ -112,7 +112,7 @@ class Connection:
         return SENT
 
     def go_on(self, now_s: float) -> Outcome:
-        """Send the rest until the kernel takes no more; SENT when there is none left."""
+        """Send the rest until the kernel accepts no more; SENT when nothing is left."""
         while self._rest is not None:
             try:
                 sent = self._send(self._rest, _NEW_BUFFER_NEXT)
@@ -128,7 +128,7 @@ class Connection:
         return SENT
 
     def gave_up(self, now_s: float, period_s: float) -> str:
-        """Return why it has to end, nothing while it may stay; `period_s` is the camera's."""
+        """Return why it has to end, empty while it may stay; `period_s` is the camera's."""
         quiet_s = now_s - self.sent_s
         if quiet_s < LEAST_S:
             return ""
@@ -142,25 +142,24 @@ class Connection:
         return gave_up(standing, period_s)
 
     def is_silent(self, for_s: float) -> bool:
-        """Tell whether bytes are on the way and none was acknowledged for so long.
+        """Tell whether bytes are on the way and none has been acknowledged for `for_s`.
 
         A client that only pauses has acknowledged all that it has room for, and answers probes. The other
-        end of a Unix socket is on this machine and never vanishes without an end.
+        end of a Unix socket is on this machine and never vanishes without closing.
         """
         if self._socket.family == socket.AF_UNIX:
             return False
         try:
-            told = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
         except OSError:
             return True
-        unacknowledged, last_ms = _TCP_INFO.unpack(told)
+        unacknowledged, last_ms = _TCP_INFO.unpack(info)
         return bool(unacknowledged) and bool(last_ms >= 1000 * for_s)
 
     def close(self) -> None:
         """End the connection with a FIN and leave the seat.
 
-        Input left unread would turn the FIN into a reset; a client that pours more in than is read here gets
-        one.
+        Unread input would turn the FIN into a reset; a client that sends more than is read here gets one.
         """
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The fan-out: one thread and one epoll serve all guests of all feeds, one send per viewer and frame.
 
-Its thread alone touches the rings. What others may know, they read from outlooks and facts, which never
-change.
+Only its thread touches the rings. Other threads read outlooks and facts, which never change.
 """
 
 from __future__ import annotations
@@ -33,19 +32,19 @@ from shm_ring.doorbell import Doorbell
 from shm_ring.status import ServerStatus, SupervisorStatus
 
 _LOOK_S, _LOOK_SLACK_S = 0.2, 0.05
-"""How often boards are read and the ring is looked at unasked. If a frame arrives within the slack, the look
-rides on that wake-up."""
+"""How often boards are read and the ring is checked without a doorbell. If a frame arrives within the slack,
+the look rides on that wake-up."""
 _CALM_LOOK_S = 0.5
-"""The same while frames flow, or nobody watches: then it is nearly all that the server does."""
+"""The same while frames flow, or while nobody watches: then it is nearly all that the server does."""
 _SWEEP_S = 1.0
 """How often all guests are looked at while frames flow; while none do, it is at each look."""
 _ATTENTIVE_S = 2.0
-"""How long each new frame is still taken after the last guest has left: then nobody is woken for nobody."""
+"""How long each new frame is still taken after the last guest has left. After that, frames wake nobody."""
 _FINISH_S = 0.5
-"""How long a stop waits for viewers to take the rest of their part."""
+"""How long a stop waits for viewers to accept the rest of their part."""
 _EDGES = select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _RINGS = select.EPOLLIN | select.EPOLLET
-"""Each ring of a doorbell is an edge, so nobody has to quiet it."""
+"""Each ring of a doorbell is an edge, so it never has to be read."""
 _ENDED = select.EPOLLERR | select.EPOLLHUP
 
 LEFT = "closed the connection"
@@ -63,16 +62,16 @@ class Rings:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """Who watches, and who did."""
+    """Who is watching, and totals of those who did."""
 
     viewers: list[tuple[Wishes, ViewerFacts]]
-    """What each asked for, and how it is served."""
+    """What each asked for, and how it is being served."""
     totals: Totals
     """Of those who have left."""
 
 
 class FanOut:
-    """All guests of all feeds. `run` is its thread's whole life; all else but `serve_once` is for any
+    """All guests of all feeds. `run` is its thread's whole life; all the rest except `serve_once` is for any
     thread."""
 
     def __init__(
@@ -85,11 +84,11 @@ class FanOut:
         expected_size: tuple[int, int] = (640, 480),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the rings, and who decides on getting in.
+        """Take the rings, and the admission that lets clients in.
 
-        `web_turns` counts up while Waitress is alive; `stale_after_s` is the age from which a frame is not
-        shown as live, None for what follows from the frame period; `expected_size` is the (width, height) of
-        pictures for as long as there was none; `clock` reads CLOCK_MONOTONIC.
+        `web_turns` counts up while Waitress is alive; `stale_after_s` is the age at which a frame no
+        longer counts as live, None to derive it from the frame period; `expected_size` is the (width, height)
+        of pictures until the first frame; `clock` reads CLOCK_MONOTONIC.
         """
         self._clock = clock
         self._admission = admission
@@ -110,7 +109,7 @@ class FanOut:
         for bell in (self._wake_fd, *self._feed_of_bell):
             self._epoll.register(bell, _RINGS)
         self._leaving = threading.Lock()
-        """Held while somebody leaves, who is either among the guests or in the totals."""
+        """Held while a viewer leaves, so that it is either among the guests or in the totals."""
         self._arrived: deque[tuple[Feed, Guest]] = deque()
         self._stopping = False
         self._look_due_s = self._sweep_due_s = 0.0
@@ -122,11 +121,11 @@ class FanOut:
         return self._feed.outlook
 
     def census(self) -> Census:
-        """Return who watches now, and the totals of those who have left."""
+        """Return who is watching now, and the totals of those who have left."""
         with self._leaving:
             guests, totals = list(self._feed.guests.values()), replace(self._totals)
         now_s = self._clock()
-        viewers = [(one.wishes, one.facts(now_s)) for one in guests if isinstance(one, Viewer)]
+        viewers = [(guest.wishes, guest.facts(now_s)) for guest in guests if isinstance(guest, Viewer)]
         return Census(viewers, totals)
 
     def admit(self, wishes: Wishes) -> Ticket | Refusal:
@@ -135,7 +134,7 @@ class FanOut:
         return self._ticket(Kind.VIEWER, wishes, make)
 
     def admit_waiting(self, wishes: Wishes, ask: Ask, wait_s: float) -> Ticket | Refusal:
-        """Reserve a place for a client that waits, for `wait_s` at most, until `ask` gives an answer.
+        """Reserve a place for a client that waits until `ask` gives an answer, for `wait_s` at most.
 
         `ask` is called by the fan-out's thread, so it must be quick.
         """
@@ -167,9 +166,9 @@ class FanOut:
                 self._on_edge(feed, descriptor, event, now_s)
             elif descriptor == self._wake_fd:
                 woken = True
-            elif descriptor in self._feed_of_bell:  # else it is one that was disconnected just now
+            elif descriptor in self._feed_of_bell:  # otherwise it has just been disconnected
                 self._show_newest(self._feed_of_bell[descriptor], now_s)
-        if woken:  # last: a newcomer may have the descriptor of one of these events that ended meanwhile
+        if woken:  # last: a newcomer may get the descriptor of a connection that ended in these events
             self._on_wake(now_s)
         if now_s >= min(self._look_due_s, self._feed.repeat_due_s):
             self._look(now_s)
@@ -199,7 +198,7 @@ class FanOut:
         if not feed.take_newest(now_s) or feed.newest is None:
             return
         if not was_live:
-            self._look_due_s = now_s  # the supervisor hears of it at once
+            self._look_due_s = now_s  # so the supervisor learns of it at once
         self._totals.frames += 1
         newest = feed.newest
         if feed.guests:
@@ -223,12 +222,12 @@ class FanOut:
             self._epoll.modify(feed.doorbell.fileno(), _RINGS)
             self._show_newest(feed, now_s)
             feed.attentive = True
-            feed.placeholders.end()  # the last one tells of another time
+            feed.placeholders.end()  # the last one is from another outage
             self._look_due_s = now_s  # before the newcomer's first edge
         try:
             guest.welcome(now_s)
             self._epoll.register(guest.fileno(), _EDGES)  # writable from the start: that is the first edge
-        except OSError as error:  # it left before it was welcome, or the kernel has no room for one more
+        except OSError as error:  # it left before its welcome, or the kernel has no room for another
             guest.end(error.strerror or LEFT, now_s)
             return
         feed.guests[guest.fileno()] = guest
@@ -243,7 +242,7 @@ class FanOut:
 
     def _look(self, now_s: float) -> None:
         feed = self._feed
-        self._show_newest(feed, now_s)  # in case a writer died between its publish and its ringing
+        self._show_newest(feed, now_s)  # in case a writer died between publishing and ringing
         feed.look(self._supervisor_board.read(), now_s)
         flows = now_s - feed.flowed_s < _LOOK_S
         if not flows or now_s >= min(self._sweep_due_s, feed.repeat_due_s):
@@ -260,15 +259,15 @@ class FanOut:
 
     @staticmethod
     def _look_again_s(feed: Feed, *, flows: bool, now_s: float) -> float:
-        """Return in how many seconds to look again: also when the newest frame grows stale."""
+        """Return in how many seconds to look again: at the latest when the newest frame grows stale."""
         if not feed.attentive:
-            # what is seen of a live camera is never as old as a stale frame, although it is not the newest
+            # often enough that a live camera's frame, although not the newest, never looks stale
             return min(_CALM_LOOK_S, (feed.stale_after_s - feed.period_s) / 2)
         stale_in_s, usual_s = feed.stale_in_s(now_s), _CALM_LOOK_S if flows else _LOOK_S
         return min(stale_in_s, usual_s) if stale_in_s > 0 else usual_s
 
     def _sweep(self, feed: Feed, now_s: float) -> None:
-        """Look at all guests: some may be due the last frame, or again, or have to go."""
+        """Look at all guests: some are due a late or repeated frame, some have to go."""
         if now_s >= feed.repeat_due_s:
             feed.repeat_due_s = float("inf")
         for guest in list(feed.guests.values()):
@@ -278,7 +277,7 @@ class FanOut:
                 self._disconnect(feed, guest, why, now_s)
 
     def _end_all(self) -> None:
-        """End every connection, each as soon as its part is whole, those that do not read by a deadline."""
+        """End every connection as soon as its part is whole, or at a deadline if its client does not read."""
         now_s = self._clock()
         while self._arrived:
             self._welcome(*self._arrived.popleft(), now_s)

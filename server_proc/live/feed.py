@@ -40,7 +40,7 @@ class Feed:
         now_s: float,
         drawn: Callable[[], None],
     ) -> None:
-        """`expected_size` is the (width, height) of pictures for as long as there was none.
+        """`expected_size` is the (width, height) of pictures until the first frame.
 
         `drawn` is called, by another thread, when a placeholder is ready.
         """
@@ -50,7 +50,7 @@ class Feed:
         self._began_ns = round(now_s * 1e9)
         self.doorbell = rings.doorbell
         self.guests: dict[int, Guest] = {}
-        """Whoever watches it, by descriptor."""
+        """Its viewers and waiting clients, by descriptor."""
         self.newest: Offer | None = None
         self.live = False
         """Whether the newest frame was live when it was last looked at."""
@@ -59,7 +59,7 @@ class Feed:
         and then."""
         self.period_s = 0.05
         self.repeat_due_s = float("inf")
-        """When viewers may be due a repeat of the newest frame, if no other comes."""
+        """When viewers may be due a repeat of the newest frame if no other arrives."""
         self.flowed_s = 0.0
         """When the last new live frame was taken."""
         self.stale_after_s = stale_after_s(self.period_s, asked_stale_after_s)
@@ -87,7 +87,7 @@ class Feed:
         )
 
     def take_newest(self, now_s: float) -> bool:
-        """Take what was published since; tell whether there is a new live frame."""
+        """Take what has been published since the last time; tell whether there is a new live frame."""
         publishes = self._frames.publishes
         if publishes == self._publishes_seen:
             return False
@@ -104,7 +104,7 @@ class Feed:
         return True
 
     def expect_repeat(self, now_s: float) -> None:
-        """Note that guests may be sent the newest frame now, and be due it again if no other comes."""
+        """Note that guests may get the newest frame now, and are due it again if no other arrives."""
         self.repeat_due_s = now_s + repeat_after_s(self.period_s)
 
     def look(self, supervisor: Reading[SupervisorStatus] | None, now_s: float) -> None:
@@ -123,7 +123,7 @@ class Feed:
             self.placeholders.draw(newest, without_s, supervisor, now_s)
 
     def stale_in_s(self, now_s: float) -> float:
-        """Return in how many seconds the newest frame grows stale; not above 0 where it has."""
+        """Return in how many seconds the newest frame grows stale; 0 or less if it has."""
         age_s = self.newest.age_s(now_s) if self.newest else now_s - self._began_ns / 1e9
         return self.stale_after_s - age_s
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 from enum import Enum
 
 EVERY_S = 1.0
-"""The longest time between two parts: clients with the least patience give up after three seconds
-(motion)."""
+"""The longest time between two parts: the least patient client, motion, gives up after three seconds."""
 _FIRST_REPEAT_S = 0.25
 
 
@@ -15,13 +14,13 @@ class Freshness(Enum):
     """What a viewer is due now, and what a part is."""
 
     LIVE = "live"
-    """The newest frame, which it was not sent yet."""
+    """The newest frame, which the viewer has not been sent yet."""
     REPEAT = "repeat"
     """A frame once more: Chromium and WebKit show a frame when the next one starts."""
     PLACEHOLDER = "placeholder"
-    """A picture that says that there is no live video: the newest frame has grown stale."""
+    """A picture that says that there is no live video, because the newest frame is stale."""
     WAIT = "wait"
-    """Nothing: it has all there is."""
+    """Nothing: the viewer is up to date."""
 
 
 def due(
@@ -57,8 +56,8 @@ def repeat_after_s(period_s: float) -> float:
 
 
 def stale_after_s(period_s: float, asked_s: float | None = None) -> float:
-    """Return the age from which a frame is no longer shown as live, in seconds: as asked, or by itself.
+    """Return the age in seconds at which a frame no longer counts as live: as asked, or by default.
 
-    Never under two frame periods: a healthy camera would be called dead between its frames.
+    Never less than two frame periods: otherwise a healthy camera would be called dead between its frames.
     """
     return max(1.0, 3 * period_s) if asked_s is None else max(asked_s, 2 * period_s)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the fan-out serves: viewers, and those who wait for one answer. It knows no more of them than this."""
+"""What the fan-out serves: viewers, and clients that wait for one answer. It knows only this of them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Guest(Protocol):
         """Return the socket's descriptor."""
 
     def welcome(self, now_s: float) -> None:
-        """Begin. Raises OSError where the client has left already."""
+        """Begin. Raises OSError if the client has already left."""
 
     def go_on(self, now_s: float) -> Outcome:
-        """Send the rest of what was begun; SENT when there is none left."""
+        """Send the rest of what was begun; SENT when nothing is left."""
 
     def on_edge(self, now_s: float, *, ended: bool, half_closed: bool) -> Outcome:
-        """Go on where the kernel says that bytes fit again, or that the client `ended`."""
+        """Continue when the kernel reports that bytes fit again, or that the client `ended`."""
 
     def on_frame(self, offer: Offer, now_s: float) -> Outcome:
         """Take a new live frame."""
@@ -38,7 +38,7 @@ class Guest(Protocol):
         arrive."""
 
     def gave_up(self, now_s: float, period_s: float) -> str:
-        """Return why its connection has to end, nothing while it may stay; `period_s` is the camera's."""
+        """Return why its connection has to end, empty while it may stay; `period_s` is the camera's."""
 
     def end(self, why: str, now_s: float) -> None:
         """End the connection and leave the seat; `why` is for the log, and for clients that can be told."""

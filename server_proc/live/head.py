@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The head of an HTTP answer on a connection that was taken over: the one place that writes one.
-
-Waitress writes those of all other answers.
-"""
+"""The head of an HTTP answer on a connection that was taken over. Waitress writes all other heads."""
 
 from __future__ import annotations
 

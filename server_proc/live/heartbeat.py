@@ -15,8 +15,7 @@ _BEAT_S = 1.0
 
 
 class Heartbeat:
-    """Writes the server's board. For the fan-out's thread, whose own progress it stands for by being
-    called."""
+    """Writes the server's board. Called by the fan-out's thread, whose progress it proves."""
 
     def __init__(self, board: BoardWriter[ServerStatus], web_turns: Callable[[], int]) -> None:
         """`web_turns` counts up while Waitress's main loop and its worker are alive."""
@@ -25,12 +24,12 @@ class Heartbeat:
         self._turns_seen = 0
         self._alive_ns = 0
         self._due_s = 0.0
-        self._live_told: bool | None = None
+        self._live_written: bool | None = None
 
     def write(self, feed: Feed, *, offered: int, viewers: int, now_s: float) -> None:
         """Write once a second while Waitress moves too, and at once when a live picture comes or goes.
 
-        `offered` counts the frames and placeholders that there were for viewers.
+        `offered` counts the frames and placeholders that were there for viewers.
         """
         turns = self._web_turns()
         beats = now_s >= self._due_s and turns != self._turns_seen
@@ -38,9 +37,9 @@ class Heartbeat:
             self._turns_seen = turns
             self._due_s = now_s + _BEAT_S
             self._alive_ns = round(now_s * 1e9)
-        elif feed.live is self._live_told:
+        elif feed.live is self._live_written:
             return
-        self._live_told = feed.live
+        self._live_written = feed.live
         self._board.write(
             ServerStatus(
                 pid=os.getpid(),

@@ -2,8 +2,8 @@
 """A frame as the bytes of one part of a multipart/x-mixed-replace stream (RFC 2046, section 5.1).
 
 No socket, no ring, no clock. The delimiter goes out with the frame before it: Firefox and GStreamer
-show a frame only when they see it. The words and their case are what readers that do not parse
-compare with; a delimiter and a part's head stay within the 100 bytes that some of them look at.
+show a frame only when they see it. Readers that do not parse compare these exact words and their
+case; a delimiter and a part's head stay within the 100 bytes that some of them look at.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from shm_ring.frame import Frame
 CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
 DELIMITER = b"--frame\r\n"
 ADVANCED_DELIMITER = DELIMITER + b"Content-Type: image/jpeg\r\n\r\n"
-"""With the head of a part whose frame is not there yet."""
+"""With the head of a part whose frame does not exist yet."""
 
 LEAST_JPEG_BYTES = 4096
 """Some clients hold back a shorter picture until more bytes come."""
@@ -25,7 +25,7 @@ _PART = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\nX-Timestamp: %d.%06d
 def part(frame: Frame, extra_headers: str = "") -> bytes:
     """Return a frame's part and the delimiter that follows it.
 
-    `extra_headers` are whole lines for those who asked for more than readers expect.
+    `extra_headers` are whole lines for clients that asked for more.
     """
     jpeg = padded(frame.jpeg)
     seconds, rest_ns = divmod(frame.facts.captured_unix_ns, 10**9)
@@ -36,7 +36,7 @@ def part(frame: Frame, extra_headers: str = "") -> bytes:
 def advanced_part(frame: Frame) -> bytes:
     """Return a frame whose part's head went out before it, and the head of the next part.
 
-    That one cannot tell a length, for the next frame is not known yet.
+    That head has no length, because the next frame does not exist yet.
     """
     return b"".join((padded(frame.jpeg), b"\r\n", ADVANCED_DELIMITER))
 
@@ -59,7 +59,7 @@ def unix_seconds(frame: Frame) -> str:
 
 
 def padded(jpeg: bytes) -> bytes:
-    """Return the JPEG with at least 4 KiB: a comment segment after SOI makes up for what is missing."""
+    """Return the JPEG with at least 4 KiB: a comment segment after SOI fills the gap."""
     missing = LEAST_JPEG_BYTES - len(jpeg)
     if missing <= 0:
         return jpeg

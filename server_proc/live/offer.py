@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An offer: a frame as viewers are sent it, joined once for all of them."""
+"""An offer: a frame in the form that viewers get, joined once for all of them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class PartForm(Enum):
     PLAIN = "plain"
     """What every client understands."""
     FACTS = "facts"
-    """With what else is known of the frame in the part's head."""
+    """With more facts about the frame in the part's head."""
     ADVANCED = "advanced"
     """The next part's head goes out with the frame before it: Chromium shows a frame when it sees that."""
 
 
-_PLAIN, _FACTS, _ADVANCED = PartForm  # looked up once and not per frame and viewer
+_PLAIN, _FACTS, _ADVANCED = PartForm  # looked up once, not per frame and viewer
 
 
 class Offer:
@@ -34,11 +34,11 @@ class Offer:
         self.sequence = frame.sequence
         self.captured_ns = frame.facts.captured_ns
         self.plain = b""
-        """Its part as every client understands it, once it was joined."""
+        """Its part in the form that every client understands, once joined."""
         self._advanced = b""
 
     def join(self) -> None:
-        """Join the part that most are sent. Nobody may be there for whom it would be."""
+        """Join the part that most viewers get. Not called while there is no guest."""
         if not self.plain:
             self.plain = part(self.frame)
 
@@ -47,7 +47,7 @@ class Offer:
         return now_s - self.captured_ns / 1e9
 
     def part(self, form: PartForm, freshness: Freshness, now_s: float) -> bytes:
-        """Return the part in a form; that with the facts differs at each send."""
+        """Return the part in a form; the one with facts differs at each send."""
         if form is _PLAIN:
             self.join()
             return self.plain

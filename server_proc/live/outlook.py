@@ -29,7 +29,7 @@ class Placeholder:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """All that may be known of one camera, as it was at one moment."""
+    """Everything that is known of one camera at one moment."""
 
     began_ns: int = 0
     """When this process began to look (CLOCK_MONOTONIC)."""
@@ -40,7 +40,7 @@ class Outlook:
     then."""
     period_s: float = 0.05
     stale_after_s: float = 1.0
-    """The age from which a frame is not shown as live."""
+    """The age at which a frame no longer counts as live."""
     placeholder: Placeholder | None = None
     """None while there is a live picture, and while none is drawn yet."""
     capture: Reading[CaptureStatus] | None = None
@@ -49,7 +49,7 @@ class Outlook:
     dropped_too_big: int = 0
 
     def age_s(self, now_ns: int) -> float | None:
-        """Return the age of the newest frame in seconds, None where there is none."""
+        """Return the age of the newest frame in seconds, None if there is none."""
         return None if self.frame is None else max(0, now_ns - self.frame.facts.captured_ns) / 1e9
 
     def is_live(self, now_ns: int) -> bool:
@@ -62,11 +62,12 @@ class Outlook:
         return (now_ns - self.began_ns) / 1e9 if age_s is None else age_s
 
     def why_not_live(self, now_ns: int) -> str | None:
-        """Return in words why there is no live picture, None where there is one."""
+        """Return in words why there is no live picture, None if there is one."""
         if self.is_live(now_ns):
             return None
         age_s = self.age_s(now_ns)
         what = "no frame yet" if age_s is None else f"the newest frame is {age_s:.1f} s old"
         camera = self.supervisor.row.capture if self.supervisor else None
         state, reason = (camera.state, camera.last_reason) if camera else ("unknown", None)
-        return f"{what}; camera process: {state}" + (f", last ended: {reason}" if reason else "")
+        why = f": {camera.last_error}" if camera and state == "done" and camera.last_error else ""
+        return f"{what}; camera process: {state}" + (f", last ended: {reason}{why}" if reason else "")

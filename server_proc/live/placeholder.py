@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The picture that stands for a live one: the last one dimmed, with a banner in plain words."""
+"""The picture that is shown instead of a live one: the last picture, dimmed, with a banner in plain words."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _QUALITY = 80
 _EMPTY = (48, 48, 48)
 _BAND, _WORDS = (0, 0, 0), (255, 255, 255)
 _WIDEST = 0.92
-"""Of the picture's width, so much may be covered by a line."""
+"""The part of the picture's width that a line may cover."""
 _LEAST_FONT_PX = 10
 
 
 def draw_placeholder(last_jpeg: bytes | None, size: tuple[int, int], lines: Sequence[str]) -> bytes:
     """Return a JPEG of `size` (width, height) in pixels: the last picture dimmed, with `lines` on a band.
 
-    Without a last picture, or one that cannot be decoded, the ground is grey. Takes milliseconds.
+    Without a last picture that can be decoded, the ground is grey. Takes milliseconds.
     """
     from PIL import ImageDraw  # noqa: PLC0415  large, and not needed while all is well
 
@@ -50,7 +50,7 @@ def _ground(last_jpeg: bytes | None, size: tuple[int, int]) -> Image.Image:
         try:
             last = Image.open(io.BytesIO(last_jpeg)).convert("RGB")
             return last.point([round(_DIMMED * shade) for shade in range(256)] * 3)
-        except Exception as error:  # noqa: BLE001  the bytes are somebody else's, and Pillow may raise anything
+        except Exception as error:  # noqa: BLE001  the bytes are from outside, and Pillow may raise anything
             _log.debug("the last picture cannot be dimmed: %s", error)
     return Image.new("RGB", size, _EMPTY)
 

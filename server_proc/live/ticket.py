@@ -10,14 +10,14 @@ from server_proc.live.admission import Seat
 from server_proc.live.head import Head
 
 Take = Callable[[socket.socket, bytes, Head], None]
-"""Gets a connection, what earlier answers on it left unsent, and the head of this one."""
+"""Takes a connection, what earlier answers on it left unsent, and the head of this one."""
 
 
 class Ticket:
-    """The answer to a request for a stream, as far as WSGI knows: an iterable, and empty.
+    """The answer to a request for a stream, as far as WSGI knows: an empty iterable.
 
-    Made by the fan-out. Whoever serves the request either hands the connection over, once, or closes the
-    ticket as PEP 3333 demands of any iterable; both are for any one thread.
+    Made by the fan-out. The thread that serves the request either hands the connection over, once, or closes
+    the ticket, as PEP 3333 demands of any iterable.
     """
 
     def __init__(self, seat: Seat, take: Take) -> None:
@@ -26,7 +26,7 @@ class Ticket:
 
     def hand_over(self, connection: socket.socket, unsent: bytes, head: Head) -> None:
         """Give the connection to the fan-out, which first sends `unsent` and what it makes of `head`."""
-        self._seat = None  # from here on the place is the viewer's
+        self._seat = None  # from here on, the place belongs to the viewer
         self._take(connection, unsent, head)
 
     def close(self) -> None:
@@ -35,7 +35,7 @@ class Ticket:
         if seat is not None:
             seat.leave()
 
-    __del__ = close  # an answer that fails on its way never reaches the server
+    __del__ = close  # an answer that fails on its way is never closed by the server
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(())

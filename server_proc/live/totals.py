@@ -14,9 +14,9 @@ class Totals:
     frames: int = 0
     """New live frames that the fan-out has taken."""
     viewers: int = 0
-    """Those who came."""
+    """Viewers since the start."""
     sent: int = 0
-    """Frames that viewers were sent who have left; likewise the others."""
+    """Frames sent to viewers that have left; likewise the fields below."""
     skipped: int = 0
     thinned: int = 0
     bytes: int = 0
@@ -25,5 +25,5 @@ class Totals:
 
     @property
     def watching(self) -> int:
-        """How many viewers there are."""
+        """How many viewers are watching now."""
         return self.viewers - sum(self.disconnected.values())

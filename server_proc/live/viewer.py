@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A viewer: one open stream.
 
-The newest frame wins: a frame that comes before the last one is out is skipped. So a viewer that stops
+The newest frame wins: a frame that arrives before the last one is out is skipped. So a viewer that stops
 reading costs one frame and its kernel buffer, and delays nobody.
 """
 
@@ -24,7 +24,7 @@ from server_proc.live.wishes import Wishes
 
 _log = logging.getLogger(__name__)
 
-_PLAIN, _LIVE = PartForm.PLAIN, Freshness.LIVE  # looked up once and not per frame and viewer
+_PLAIN, _LIVE = PartForm.PLAIN, Freshness.LIVE  # looked up once, not per frame and viewer
 _RATE_OVER_S = 1.0
 _EARLY_S = 0.002
 """A frame this much early still counts as due for a thinned viewer: cameras jitter."""
@@ -40,17 +40,17 @@ class ViewerFacts(NamedTuple):
     watched_s: float
     frames: int
     skipped: int
-    """Frames that came before it had taken the last one."""
+    """Frames that arrived before it had taken the last one."""
     thinned: int
     """Frames left out because it asked for fewer."""
     bytes: int
     fps: float
     """In the last second or so."""
     behind_ms: int
-    """How much older than the newest frame the one is that it has."""
+    """How much older its frame is than the newest one."""
     freshness: str
     quiet_s: float
-    """How long it has been sent nothing."""
+    """How long nothing has been sent to it."""
 
 
 class Viewer(Connection):
@@ -73,8 +73,7 @@ class Viewer(Connection):
         feed: Feed,
         totals: Totals,
     ) -> None:
-        """Begin with what earlier answers left `unsent`, the answer's head and what stands before the
-        first part."""
+        """Begin with what earlier answers left `unsent`, the answer's head, and the first delimiter."""
         first = ADVANCED_DELIMITER if wishes.form is PartForm.ADVANCED else DELIMITER
         super().__init__(taken_over, unsent + head.encode() + first, seat=seat)
         self.wishes = wishes
@@ -89,7 +88,7 @@ class Viewer(Connection):
         self._placeholder = 0
         """Which placeholder it was sent last."""
         self._owed = SENT
-        """What became of the newest frame: it counts as skipped or thinned only when a newer one is there."""
+        """The outcome of the newest frame: it counts as skipped or thinned only when a newer one arrives."""
         self._period_s = 0.0 if wishes.fps is None else 1 / wishes.fps
         """The least time from frame to frame that it asked for; 0 for any."""
         self._form = wishes.form
@@ -99,7 +98,7 @@ class Viewer(Connection):
         self._fps = 0.0
 
     def welcome(self, now_s: float) -> None:
-        """Make it a viewer. Raises OSError where the client has left already."""
+        """Make it a viewer. Raises OSError if the client has already left."""
         self._totals.viewers += 1
         self.id = self._totals.viewers
         self._since_s = self._counted_s = now_s
@@ -109,13 +108,13 @@ class Viewer(Connection):
         self.admitted(now_s)
 
     def on_edge(self, now_s: float, *, ended: bool, half_closed: bool) -> Outcome:
-        """Finish what was begun, and send what became due meanwhile."""
+        """Finish what was begun, then send what has become due."""
         self.half_closed = self.half_closed or half_closed
         outcome = GONE if ended else self.go_on(now_s)
         return self.on_look(now_s) if outcome is SENT else outcome
 
     def on_frame(self, offer: Offer, now_s: float) -> Outcome:
-        """Send a frame that it was not sent yet, if it is due and can take it."""
+        """Send a frame that it has not been sent yet, if one is due and fits."""
         owed = self._owed
         if owed is BUSY:
             self.skipped += 1
@@ -154,7 +153,7 @@ class Viewer(Connection):
             self._fps = (self.frames - self._frames_counted) / (now_s - self._counted_s)
             self._counted_s, self._frames_counted = now_s, self.frames
         if step is Freshness.LIVE and newest:
-            self._owed = SENT  # it was counted when it came
+            self._owed = SENT  # it was counted when it arrived
             newest.join()
             return self.on_frame(newest, now_s)
         if step is Freshness.REPEAT and newest:
@@ -164,7 +163,7 @@ class Viewer(Connection):
         return SENT
 
     def _show_again(self, offer: Offer, now_s: float) -> Outcome:
-        """Send a frame that is not new. It counts as none."""
+        """Send a frame again. It is not counted."""
         outcome = self.begin(offer.part(self._form, Freshness.REPEAT, now_s), now_s)
         if outcome is SENT:
             self.shown, self.freshness = offer, Freshness.REPEAT
@@ -178,7 +177,7 @@ class Viewer(Connection):
         return outcome
 
     def end(self, why: str, now_s: float) -> None:
-        """End the stream after what was sent of it, and log how it was."""
+        """End the stream where it is, and log a summary."""
         totals, watched_s = self._totals, now_s - self._since_s
         totals.sent += self.frames
         totals.skipped += self.skipped
@@ -197,7 +196,7 @@ class Viewer(Connection):
         )
 
     def facts(self, now_s: float) -> ViewerFacts:
-        """Return what may be said of it."""
+        """Return its facts as of now."""
         newest, shown = self._feed.newest, self.shown
         behind_ns = newest.captured_ns - shown.captured_ns if newest and shown else 0
         return ViewerFacts(

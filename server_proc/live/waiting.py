@@ -45,12 +45,12 @@ class Waiting(Connection):
         self._answer = b""
 
     def welcome(self, now_s: float) -> None:
-        """Begin to wait. Raises OSError where the client has left already."""
+        """Begin to wait. Raises OSError if the client has already left."""
         self.admitted(now_s)
         self._deadline_s = now_s + self._wait_s
 
     def on_edge(self, now_s: float, *, ended: bool, half_closed: bool) -> Outcome:
-        """Send what there is to send, or ask at once."""
+        """Send what is left, or ask at once."""
         return GONE if ended else self.on_look(now_s)
 
     def on_frame(self, offer: Offer, now_s: float) -> Outcome:
@@ -72,7 +72,7 @@ class Waiting(Connection):
         return GONE if is_out else outcome
 
     def end(self, why: str, now_s: float) -> None:
-        """End the connection; a client that still waits is told why."""
+        """End the connection; a client that is still waiting gets the reason."""
         if self._ask is not None and self.go_on(now_s) is SENT:
             headers = {"Content-Type": "text/plain; charset=utf-8", "Retry-After": "1"}
             sentence = f"No answer: {why}.\n".encode()

@@ -18,6 +18,6 @@ class Wishes:
     """A secret of the client's, by which a new connection replaces its old one. In no answer and no log."""
     form: PartForm = PartForm.PLAIN
     fps: float | None = None
-    """The most frames a second that it wants."""
+    """The highest frame rate that it wants."""
     placeholder: bool = True
-    """Whether it is shown a drawn picture while there is no live one; else the last frame is repeated."""
+    """Whether it gets the placeholder while there is no live picture; if not, the last frame is repeated."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One connection: with a deadline for each request, and never a thread that waits for a client."""
+"""One connection, with a deadline for each request. No thread ever waits for its client."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ from server_proc.live.admission import bucket_of
 from server_proc.takeover.task import Task
 
 REQUEST_TIMEOUT_S = 10.0
-"""From a request's first byte to its last. One that trickles in would hold its connection for ever
-otherwise."""
+"""From a request's first byte to its last; one that trickles in must not hold its connection for ever."""
 IDLE_S = 10.0
-"""How long a connection is kept on which nothing is answered; blank lines are no requests."""
+"""How long a connection without an answer is kept; blank lines are not requests."""
 
 
 class Parser(HTTPRequestParser):
     """A request as it arrives."""
 
-    path = ""  # Waitress logs it of requests too broken to have one
+    path = ""  # Waitress logs the path even of requests too broken to have one
 
     def received(self, data: bytes) -> int:
         """Take what arrived; return how many bytes of it belong to this request."""
         consumed: int = super().received(data)
-        if self.completed:  # Waitress would answer 100, and take the request up again
+        if self.completed:  # Waitress would answer 100 and start the request again
             self.expect_continue = False
         return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Refuse what another reader could think ends elsewhere (RFC 9112, section 6.1).
+        """Refuse a request that another parser could end elsewhere (RFC 9112, section 6.1).
 
         Raises:
             ParsingError: it is answered with 400, and the connection ends.
@@ -66,11 +65,11 @@ class Channel(HTTPChannel):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being answered; a request that has not arrived as a whole is nothing yet."""
+        """Whether nothing is being answered; a request that has not fully arrived does not count."""
         return not self.requests and not self.total_outbufs_len
 
     def is_overdue(self, now_s: float) -> bool:
-        """Tell whether it has to be closed: its request took too long, or it asks for nothing more."""
+        """Tell whether it must be closed: its request took too long, or no other came."""
         if self._deadline_s is not None:
             return now_s > self._deadline_s
         return not self.requests and now_s - self.active_s > IDLE_S
@@ -86,7 +85,7 @@ class Channel(HTTPChannel):
         return went_on
 
     def service(self) -> None:
-        """Serve one request. That the client has left is no error, wherever it shows."""
+        """Serve one request. A client that has left is not an error, wherever it shows."""
         with self.server.worker.at_work(), contextlib.suppress(ClientDisconnected):
             super().service()
         self.active_s = time.monotonic()
@@ -98,7 +97,7 @@ class Channel(HTTPChannel):
         return took_some
 
     def _flush_outbufs_below_high_watermark(self) -> None:
-        """Close the connection of a client that does not read, where Waitress waits for it.
+        """Close the connection of a client that does not read, instead of waiting for it as Waitress does.
 
         A client that pipelines requests and reads nothing would hold the thread for ever.
         """

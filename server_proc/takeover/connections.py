@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""All connections that Waitress has: who is idle for too long, and who makes room when there are too many.
+"""All connections that Waitress has: which is idle for too long, and which makes room for others.
 
-Waitress measures idle connections by the wall clock, and lets nobody in when there are too many. Here it is
-the monotonic clock, and the oldest idle connection goes.
+Waitress measures idle connections by the wall clock, and refuses newcomers when there are too many. Here the
+monotonic clock counts, and the oldest idle connection makes room.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 MOST = 256
 MOST_PER_ADDRESS = 64
 """A browser opens six. An address with more leaves them open, or is a proxy: --trusted-proxy."""
+
+_ALL_BUSY = "refused %s: all its %d connections are busy; if it is a proxy, use --trusted-proxy (logged once)"
 
 
 class Kept(Protocol):
@@ -53,25 +55,24 @@ class Connections:
         """Kept by Waitress."""
         self._is_proxy = is_proxy
         self._clock = clock
-        self._told = False
+        self._warned = False
 
     def has_room(self) -> bool:
-        """Tell whether another may come: there is a place, or an idle connection that can go for it."""
+        """Tell whether another may come: there is a place, or an idle connection can make room."""
         return (
             len(self.open) < MOST
             or len(self._staying()) < MOST
-            or any(one.is_idle for one in self._staying())
+            or any(connection.is_idle for connection in self._staying())
         )
 
     def make_room(self, address: str) -> bool:
-        """Condemn the connection that has to go for one from `address`; tell whether that one may come."""
+        """Condemn a connection if one from `address` needs its place; tell whether that one may come."""
         bucket = "" if self._is_proxy(address) else bucket_of(address)
-        neighbours = [one for one in self._staying() if one.bucket == bucket]
+        neighbours = [connection for connection in self._staying() if connection.bucket == bucket]
         if bucket and len(neighbours) >= MOST_PER_ADDRESS and not _condemn_oldest(neighbours):
-            if not self._told:
-                self._told = True
-                what = "%s gets no more than its %d connections, all busy (logged once); see --trusted-proxy"
-                _log.warning(what, address, len(neighbours))
+            if not self._warned:
+                self._warned = True
+                _log.warning(_ALL_BUSY, address, len(neighbours))
             return False
         return len(self._staying()) < MOST or _condemn_oldest(self._staying())
 
@@ -82,16 +83,16 @@ class Connections:
         then.
         """
         now_s = self._clock()
-        for one in list(self.open.values()):
-            if one.will_close or one.is_overdue(now_s):
-                one.handle_close()
+        for connection in list(self.open.values()):
+            if connection.will_close or connection.is_overdue(now_s):
+                connection.handle_close()
 
     def _staying(self) -> list[Kept]:
-        return [one for one in self.open.values() if not one.will_close]
+        return [connection for connection in self.open.values() if not connection.will_close]
 
 
-def _condemn_oldest(some: Iterable[Kept]) -> bool:
-    idle = [one for one in some if one.is_idle]
+def _condemn_oldest(connections: Iterable[Kept]) -> bool:
+    idle = [connection for connection in connections if connection.is_idle]
     if idle:
-        min(idle, key=lambda one: one.active_s).will_close = True
+        min(idle, key=lambda connection: connection.active_s).will_close = True
     return bool(idle)

@@ -19,48 +19,48 @@ from server_proc.takeover.worker import Worker
 _log = logging.getLogger(__name__)
 
 UNIX = "unix"
-"""The address of whoever comes by a Unix socket."""
+"""The address of a client on a Unix socket."""
 _SHUT_S = 0.5
-"""How long the port is not looked at when nobody can be let in."""
+"""How long the port is not looked at when no descriptor is left."""
 _NOTHING_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-"""What accept(2) says when a newcomer can be neither let in nor sent away."""
+"""What accept(2) says when a newcomer can be neither accepted nor refused."""
 
 
 class Door(BaseWSGIServer):
     """A listening socket. For Waitress's main thread.
 
-    When no descriptor is left for a newcomer, it stops accepting for a moment: they wait in the backlog, and
-    the main loop would do nothing but try and fail.
+    When no descriptor is left, it stops accepting for half a second. Newcomers wait in the backlog, and the
+    main loop does not spin on accepts that fail.
     """
 
     channel_class = Channel
     connections: Connections
     worker: Worker
     _shut_until_s = 0.0
-    _told = False
+    _warned = False
 
     def share(self, connections: Connections, worker: Worker) -> Door:
-        """Share with the other doors what there is once."""
+        """Share with the other doors what exists once."""
         self.connections, self.worker = connections, worker
         self.active_channels = connections.open
         return self
 
     def accept(self) -> tuple[socket.socket, Any] | None:
-        """Let one in, if there is a place and a descriptor for it."""
+        """Accept a connection, if there is a place and a descriptor for it."""
         try:
-            came: tuple[socket.socket, Any] | None = super().accept()
+            accepted: tuple[socket.socket, Any] | None = super().accept()
         except OSError as error:
             if error.errno in _NOTHING_LEFT:
                 self._shut_until_s = time.monotonic() + _SHUT_S
-                if not self._told:
-                    self._told = True
-                    _log.warning("nobody new is let in for now: %s; %s", error.strerror, CURE)
+                if not self._warned:
+                    self._warned = True
+                    _log.warning("cannot accept new connections for now: %s; %s", error.strerror, CURE)
             raise
-        self._told = False
-        if came is not None and not self.connections.make_room(str(self.fix_addr(came[1])[0])):
-            came[0].close()
+        self._warned = False
+        if accepted is not None and not self.connections.make_room(str(self.fix_addr(accepted[1])[0])):
+            accepted[0].close()
             return None
-        return came
+        return accepted
 
     def readable(self) -> bool:
         """Tell whether to look for newcomers. Asked once per turn of the main loop."""
@@ -72,8 +72,7 @@ class TcpDoor(Door, TcpWSGIServer):
     """A listening TCP socket."""
 
     def fix_addr(self, addr: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the address of whoever connected: an IPv4 one as such, also where the socket is of both
-        families."""
+        """Return the client's address; an IPv4 one as such, even on a socket of both families."""
         return (str(addr[0]).removeprefix("::ffff:"), *addr[1:])
 
 
@@ -81,5 +80,5 @@ class UnixDoor(Door, UnixWSGIServer):
     """A listening Unix socket."""
 
     def fix_addr(self, addr: object) -> tuple[str, None]:
-        """Return the address of whoever connected: they have none."""
+        """Return `UNIX`: clients of a Unix socket have no address."""
         return (UNIX, None)

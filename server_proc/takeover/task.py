@@ -30,7 +30,7 @@ class Task(WSGITask):
     _handed_over = False
 
     def get_environment(self) -> dict[str, Any]:
-        """Return the WSGI environment; it leads from the application back to this task.
+        """Return the WSGI environment, in which the application's answer finds this task.
 
         The authority of an absolute target takes the place of Host (RFC 9112, section 3.2.2).
         """
@@ -47,14 +47,14 @@ class Task(WSGITask):
         return bool(super().has_body) and not headless
 
     def write(self, data: bytes) -> None:
-        """Write to the connection, unless it was handed over: it is no longer this task's."""
+        """Write to the connection, unless it was handed over and is no longer this task's."""
         if not self._handed_over:
             super().write(data)
 
     def hand_over(self, ticket: Ticket) -> None:
         """Give the connection to the ticket's fan-out; Waitress closes only its own descriptor.
 
-        `complete` stays as it is: a framework that answers twice must be told so by Waitress.
+        `complete` stays as it is, so Waitress still reports a framework that answers twice.
 
         Raises:
             ClientDisconnected: the client has left.
@@ -73,22 +73,22 @@ class Task(WSGITask):
 
 
 def with_takeover(application: WSGIApplication) -> WSGIApplication:
-    """Return an application that hands a connection over where `application` answers a ticket."""
-    told = False
+    """Return an application that hands the connection over if `application` answers with a ticket."""
+    warned = False
 
     def application_with_takeover(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        nonlocal told
+        nonlocal warned
         answer = application(environ, start_response)
         if not isinstance(answer, Ticket):
             return answer
         try:
             environ[_TASK].hand_over(answer)
-            told = False
+            warned = False
         except OSError as error:
-            if not told:
-                told = True
+            if not warned:
+                warned = True
                 _log.warning("cannot serve new viewers for now: %s; %s", error.strerror, CURE)
-            sentence = f"No new viewer can be served now: {error.strerror}; try again soon.\n".encode()
+            sentence = f"Cannot serve new viewers now: {error.strerror}; try again soon.\n".encode()
             headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(sentence)))]
             start_response("503 Service Unavailable", [*headers, ("Retry-After", "5")], sys.exc_info())
             return (sentence,)

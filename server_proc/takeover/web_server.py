@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Waitress on sockets that listen already: its settings, its main loop, its stop."""
+"""Waitress on sockets that are already listening: its settings, its main loop, its stop."""
 
 from __future__ import annotations
 
@@ -41,14 +41,16 @@ class WebServer:
         *,
         is_proxy: Callable[[str], bool] = lambda address: False,
     ) -> None:
-        """`is_proxy` tells of an address whether it speaks for many, and may have as many connections."""
-        self._turns = self._turns_told = self._done_told = 0
+        """`is_proxy` tells whether an address speaks for many clients; then its connections have no limit."""
+        self._turns = self._turns_reported = self._done_seen = 0
         self._stopping = False
         self._map: dict[int, Any] = {}
         self._connections = Connections(is_proxy)
         self._worker = Worker()
         self._dispatcher = ThreadedTaskDispatcher()
-        self._dispatcher.set_thread_count(1)  # none ever waits, and each that computes delays the fan-out
+        self._dispatcher.set_thread_count(
+            1
+        )  # no request ever waits, and each thread that computes delays the fan-out
         settings = Adjustments(
             ident=SERVER,
             backlog=1024,  # Waitress calls listen() again
@@ -60,23 +62,23 @@ class WebServer:
             outbuf_high_watermark=64 * 1024,  # sent bytes stay in memory until it has passed
             outbuf_overflow=_IN_MEMORY_BYTES,
             asyncore_use_poll=True,
-            log_socket_errors=False,  # a phone that left the network is no error of ours
+            log_socket_errors=False,  # a phone that leaves the network is not our error
         )
         application = with_takeover(application)
-        self._doors = [self._door(application, one, settings) for one in listening]
+        self._doors = [self._door(application, listener, settings) for listener in listening]
 
     @property
     def turns(self) -> int:
         """A number that grows at least once a second while the main loop and the worker are alive.
 
-        A worker is alive that is idle, or has done a request since this was asked last.
+        A worker is alive if it is idle or has finished a request since this was last read.
         """
-        if not self._worker.busy or self._worker.done != self._done_told:
-            self._turns_told, self._done_told = self._turns, self._worker.done
-        return self._turns_told
+        if not self._worker.busy or self._worker.done != self._done_seen:
+            self._turns_reported, self._done_seen = self._turns, self._worker.done
+        return self._turns_reported
 
     def run(self) -> None:
-        """Serve until `stop`, behind the thread that serves viewers: requests can wait, and frames cannot."""
+        """Serve until `stop`, at a lower priority than the thread that serves viewers: frames cannot wait."""
         for thread in threading.enumerate():
             if thread is threading.current_thread() or thread.name.startswith(_THREADS):
                 step_back(thread)
@@ -87,7 +89,7 @@ class WebServer:
             door.accepting = False
         deadline_s = time.monotonic() + _FINISH_S
         while time.monotonic() < deadline_s and not all(
-            one.is_idle for one in self._connections.open.values()
+            connection.is_idle for connection in self._connections.open.values()
         ):
             self._turn(0.05)
         self._dispatcher.shutdown(timeout=_WORKER_STOP_S)

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 
 class Worker:
-    """The thread that answers requests. It says when it is at work, and any thread may ask."""
+    """The thread that answers requests. It notes when it is at work; any thread may look."""
 
     def __init__(self) -> None:
         self.busy = False
-        """Whether it is at a request now."""
+        """Whether it is working on a request now."""
         self.done = 0
-        """How many requests it has done."""
+        """How many requests it has finished."""
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:

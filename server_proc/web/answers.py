@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What several answers have in common."""
+"""What several answers share."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NEVER_KEEP = {
     "X-Content-Type-Options": "nosniff",
     "X-Accel-Buffering": "no",
 }
-"""Nobody may keep or hold back such an answer: it is of this moment."""
+"""No cache or proxy may keep or delay such an answer: it is true at this moment only."""
 
 
 def never_keep(resp: falcon.Response) -> None:
-    """Say that nobody may keep or hold back this answer."""
+    """Forbid caches and proxies to keep or delay this answer."""
     resp.set_headers(NEVER_KEEP)
 
 
@@ -39,11 +39,11 @@ def say(resp: falcon.Response, status_code: str, sentence: str) -> None:
 def refuse_viewer(
     req: falcon.Request, resp: falcon.Response, refusal: Refusal, service: ServiceFacts
 ) -> None:
-    """Answer 503 to whom the house has no place for, as a page to those who read pages."""
+    """Answer 503 to a client that was not admitted, with a page if it accepts HTML."""
     sentence = {
-        Refusal.HOUSE_FULL: f"All {service.max_viewers} places are taken (--max-viewers); try again soon.",
-        Refusal.ADDRESS_FULL: f"All {service.max_viewers_per_address} places for one address are taken "
-        f"(--max-viewers-per-address), and this one is {req.context.address}; close a stream and try again.",
+        Refusal.SERVER_FULL: f"All {service.max_viewers} places are taken (--max-viewers); try again soon.",
+        Refusal.ADDRESS_FULL: f"All {service.max_viewers_per_address} places for your address, "
+        f"{req.context.address}, are taken (--max-viewers-per-address); close a stream and try again.",
         Refusal.STOPPING: "The server is stopping; try again soon.",
     }[refusal]
     say(resp, falcon.HTTP_503, sentence)
@@ -61,11 +61,11 @@ def tell_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPErr
     """Answer an HTTP error as a line of text."""
     never_keep(resp)
     resp.content_type = falcon.MEDIA_TEXT
-    what = error.description or f"{error.title}. See / for every path."
-    resp.text = f"{what}\n"
+    sentence = error.description or f"{error.title}. See / for every path."
+    resp.text = f"{sentence}\n"
 
 
 def tell_failure(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
-    """Answer 500, and log what failed: without the query, which may hold secrets, and not past the log."""
+    """Answer 500, and log what failed, without the query, which may hold secrets."""
     _log.error("%s %s failed; please report it", req.method, req.path, exc_info=error)
-    say(resp, falcon.HTTP_500, "The server failed to answer this; its log says why.")
+    say(resp, falcon.HTTP_500, "The server could not answer this request; its log says why.")

@@ -24,10 +24,10 @@ from server_proc.web.status import ServiceFacts, status, status_text
 from server_proc.web.wishes import key_of, wishes_of
 
 STREAM_PATHS = ("/stream", "/video", "/video_feed", "/stream.mjpg", "/stream.mjpeg", "/api/stream.mjpeg")
-"""Ours and those by which other servers' clients know a stream: of the app that this one replaces, of
-Flask's and picamera's examples, of go2rtc."""
+"""Ours, and those that clients of other servers use: the app that this one replaces, Flask's and picamera's
+examples, go2rtc."""
 PICTURE_PATHS = ("/snapshot", "/snapshot.jpg", "/shot.jpg", "/capture", "/api/frame.jpeg")
-"""Ours and those of phone cameras, ESP32 cameras and go2rtc."""
+"""Ours, and those of phone cameras, ESP32 cameras and go2rtc."""
 PATHS = ("/", "/webcam", "/status", "/livez", "/readyz", *STREAM_PATHS, *PICTURE_PATHS)
 
 _STATUS_NS = 20_000_000
@@ -37,8 +37,8 @@ _STATUS_NS = 20_000_000
 class Request(falcon.Request):
     """A request. A second `?` in its query separates like `&`.
 
-    OctoPrint's plugins hang their cache busters on with one, and mjpg-streamer, which compares prefixes,
-    serves them (https://github.com/j7126/OctoPrint-Dashboard/issues/377).
+    OctoPrint's plugins append their cache busters that way, and mjpg-streamer, which compares prefixes,
+    accepts them (https://github.com/j7126/OctoPrint-Dashboard/issues/377).
     """
 
     def __init__(self, env: dict[str, Any], options: falcon.RequestOptions | None = None) -> None:
@@ -66,13 +66,13 @@ def create_app(
     app.add_route("/status", _Status(feeds, service))
     app.add_route("/livez", _Livez())
     app.add_route("/readyz", _Readyz(feeds))
-    app.add_sink(_nothing_here)
+    app.add_sink(_not_found)
     return app
 
 
-def _nothing_here(req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
+def _not_found(req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
     near = difflib.get_close_matches(req.path, PATHS, n=1)
-    hint = f"did you mean {near[0]}?" if near else "the page at / lists what there is."
+    hint = f"did you mean {near[0]}?" if near else "see / for every path."
     raise falcon.HTTPNotFound(description=f"There is nothing at this path; {hint}")
 
 
@@ -115,13 +115,13 @@ class _ByAction:
         action = req.get_param("action", default="")
         chosen = self._by_action.get(re.sub("_0$", "", action))  # its first input, which is our one camera
         if chosen is None:
-            what = f"action expects stream or snapshot; {action[:40]!r} came"
-            raise falcon.HTTPNotFound(description=what)
+            sentence = f"action expects stream or snapshot; got {action[:40]!r}"
+            raise falcon.HTTPNotFound(description=sentence)
         return chosen
 
 
 class _Moment(NamedTuple):
-    """What `/status` says of one moment, by the key of whoever asks."""
+    """What `/status` says of one moment, by the key in the request."""
 
     made_ns: int
     outlook: Outlook
@@ -143,15 +143,15 @@ class _Status:
     on_head = on_get
 
     def _text_for(self, key: str) -> str:
-        """Return what is made again only now and then: many who ask must not take the fan-out's time."""
+        """Return an answer that is reused for a moment: many requests must not take the fan-out's time."""
         now_ns, moment = time.monotonic_ns(), self._moment
         if moment is None or now_ns - moment.made_ns > _STATUS_NS:
             moment = self._moment = _Moment(now_ns, self._feeds.outlook(), self._feeds.census(), {})
         if not any(wishes.key == key for wishes, _ in moment.census.viewers):
-            key = ""  # so that keys that are made up cost no more than none
+            key = ""  # made-up keys cost no more than none
         if key not in moment.text_by_key:
-            told = status(moment.outlook, moment.census, self._service, moment.made_ns, key)
-            moment.text_by_key[key] = status_text(told)
+            facts = status(moment.outlook, moment.census, self._service, moment.made_ns, key)
+            moment.text_by_key[key] = status_text(facts)
         return moment.text_by_key[key]
 
 

@@ -20,10 +20,10 @@ class Feeds(Protocol):
         """Return what is known of the camera now."""
 
     def census(self) -> Census:
-        """Return who watches now, and the totals of those who have left."""
+        """Return who is watching now, and the totals of those who have left."""
 
     def admit(self, wishes: Wishes) -> Ticket | Refusal:
         """Reserve a place for a viewer."""
 
     def admit_waiting(self, wishes: Wishes, ask: Ask, wait_s: float) -> Ticket | Refusal:
-        """Reserve a place for a client that waits, for `wait_s` at most, until `ask` gives an answer."""
+        """Reserve a place for a client that waits until `ask` gives an answer, for `wait_s` at most."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """One frame: `/snapshot` and its other names.
 
-Three answers for three cases: a live picture; none, and then the placeholder with 503; a live one that is not
-as young or as new as was asked, and then a line of text. Nothing is drawn here: who wants a placeholder that
-is not drawn yet waits for it as a guest of the fan-out, like those who wait for a frame.
+There are three answers: the live picture; 503 and the placeholder if there is none; 503 and a line of text if
+the live one is too old for the request. Nothing is drawn here: a client that needs a placeholder which is not
+drawn yet waits for it as a guest of the fan-out, like a client that waits for a frame.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from shm_ring.frame import Frame
 _FRAME_WAIT_S = 5.0
 _PLACEHOLDER_WAIT_S = 2.0
 _PLACEHOLDER_NS = 1_500_000_000
-"""One that is older says a time that has passed: they are drawn once a second."""
+"""An older one shows a wrong time: they are drawn once a second."""
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 _AGAIN = {"Retry-After": "1"}
 
@@ -39,7 +39,7 @@ class OneFrame:
         self._service = service
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer with the newest frame, or let the client wait for what it asked."""
+        """Answer with the newest frame, or let the client wait for the one it asked for."""
         question, wishes = _question(req), wishes_of(req)
         outlook, now_ns = self._feeds.outlook(), time.monotonic_ns()
         never_keep(resp)
@@ -79,7 +79,7 @@ class Question:
         return max(_FRAME_WAIT_S, 2 * outlook.period_s)
 
     def answer(self, outlook: Outlook, now_ns: int, may_wait: bool) -> Answer | None:
-        """Return the answer, None where it is worth waiting for another."""
+        """Return the answer, or None if a better one may come."""
         waits = may_wait and (self.after is not None or self.captured_after_ns is not None)
         frame = outlook.frame
         if frame is None or not outlook.is_live(now_ns):
@@ -88,11 +88,11 @@ class Question:
         if frame.sequence == self.after:  # a higher one is of another life of the service
             return None if waits else Answer("204 No Content", {"X-Sequence": str(frame.sequence)})
         if self.captured_after_ns is not None and frame.facts.captured_ns < self.captured_after_ns:
-            sentence = f"No frame was captured since the request; the newest is {age_ms} ms old.\n"
+            sentence = f"No frame has been captured since the request; the newest is {age_ms} ms old.\n"
             return None if waits else _not_as_asked(sentence)
         if self.most_age_ms is not None and age_ms > self.most_age_ms:
             return _not_as_asked(
-                f"The newest frame is {age_ms} ms old; {self.most_age_ms} ms were asked for.\n"
+                f"The newest frame is {age_ms} ms old; you asked for at most {self.most_age_ms} ms.\n"
             )
         return _of_frame(frame, age_ms)
 

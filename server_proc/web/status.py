@@ -18,7 +18,7 @@ from shm_ring.frame import Frame
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """What does not change while this process lives, and who decides on getting in."""
+    """What does not change while this process lives, and what decides who is admitted."""
 
     instance_id: str
     """This life of the whole service: sequences start again with each."""
@@ -33,7 +33,7 @@ class ServiceFacts:
 def status(
     outlook: Outlook, census: Census, service: ServiceFacts, now_ns: int, key: str = ""
 ) -> dict[str, Any]:
-    """Return the whole status as JSON can say it; `key` is that of the asker, whose own viewer it marks."""
+    """Return the whole status as JSON values; `key` is the client's own, and marks its viewer as `mine`."""
     reason = outlook.why_not_live(now_ns)
     capture = _board(outlook.capture, now_ns)
     in_ring = {"busy": outlook.dropped_busy, "too_big": outlook.dropped_too_big}
@@ -53,9 +53,9 @@ def status(
     }
 
 
-def status_text(told: dict[str, Any]) -> str:
+def status_text(facts: dict[str, Any]) -> str:
     """Return the status as JSON for programs and people."""
-    return json.dumps(told, indent=1) + "\n"
+    return json.dumps(facts, indent=1) + "\n"
 
 
 def _frame(frame: Frame, outlook: Outlook, now_ns: int) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _viewers(census: Census, service: ServiceFacts, key: str) -> dict[str, Any]:
         "max_per_address": service.max_viewers_per_address,
         "places_taken": service.admission.places_taken,
         "refused": service.admission.refused,
-        "came": totals.viewers,
+        "total": totals.viewers,
         "disconnected": dict(totals.disconnected),
         "frames_sent": totals.sent + sum(facts.frames for _, facts in viewers),
         "frames_skipped": totals.skipped + sum(facts.skipped for _, facts in viewers),
@@ -101,8 +101,8 @@ def _supervisor(outlook: Outlook, now_ns: int) -> dict[str, Any] | None:
     board = _board(outlook.supervisor, now_ns)
     for child in ("capture", "server"):
         if board:
-            told = board[child]
-            at_ns, since_ns = told.pop("next_start_ns"), told.pop("since_ns")
-            told["next_start_in_s"] = None if at_ns is None else round(max(0, at_ns - now_ns) / 1e9, 1)
-            told["for_s"] = round(max(0, now_ns - since_ns) / 1e9, 1)
+            facts = board[child]
+            at_ns, since_ns = facts.pop("next_start_ns"), facts.pop("since_ns")
+            facts["next_start_in_s"] = None if at_ns is None else round(max(0, at_ns - now_ns) / 1e9, 1)
+            facts["for_s"] = round(max(0, now_ns - since_ns) / 1e9, 1)
     return board

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a client wishes, from its query and its headers. Query keys that are not known are ignored."""
+"""What a client wishes, from its query and its headers. Unknown query keys are ignored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def wishes_of(req: falcon.Request) -> Wishes:
     """Return what a client wishes of a stream.
 
     Raises:
-        falcon.HTTPBadRequest: a known query key has a value that means nothing.
+        falcon.HTTPBadRequest: a known query key has a value that it cannot have.
     """
     return Wishes(
         address=req.context.address,
@@ -31,19 +31,19 @@ def wishes_of(req: falcon.Request) -> Wishes:
 
 
 def key_of(req: falcon.Request) -> str:
-    """Return the key by which a client names itself, nothing where it has none.
+    """Return the key by which a client names itself, empty if it has none.
 
     Raises:
         falcon.HTTPBadRequest: it is too long.
     """
     text = _last(req, "key") or ""
     if len(text) > _KEY_CHARACTERS:
-        raise _bad(f"key expects up to {_KEY_CHARACTERS} characters; {len(text)} came")
+        raise _bad(f"key expects up to {_KEY_CHARACTERS} characters; got {len(text)}")
     return text
 
 
 def flag_of(req: falcon.Request, name: str) -> bool | None:
-    """Return whether a query key is 1 or 0, None where it is not there.
+    """Return whether a query key is 1 or 0, None if it is absent.
 
     Raises:
         falcon.HTTPBadRequest: it is neither.
@@ -52,21 +52,21 @@ def flag_of(req: falcon.Request, name: str) -> bool | None:
     if text is None:
         return None
     if text not in ("0", "1"):
-        raise _bad(f"{name} expects 0 or 1; {text[:40]!r} came")
+        raise _bad(f"{name} expects 0 or 1; got {text[:40]!r}")
     return text == "1"
 
 
 def number_of(req: falcon.Request, name: str) -> int | None:
-    """Return the whole number of a query key, None where it is not there.
+    """Return the whole number of a query key, None if it is absent.
 
     Raises:
-        falcon.HTTPBadRequest: it is no whole number from 0 on.
+        falcon.HTTPBadRequest: it is not a whole number, 0 or more.
     """
     text = _last(req, name)
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
-        raise _bad(f"{name} expects a whole number from 0 on; {text[:40]!r} came")
+        raise _bad(f"{name} expects a whole number, 0 or more; got {text[:40]!r}")
     return int(text)
 
 
@@ -91,19 +91,19 @@ def _fps(req: falcon.Request) -> float | None:
     except ValueError:
         fps = 0.0
     if not _LEAST_FPS <= fps <= _MOST_FPS:
-        raise _bad(f"fps expects frames a second from {_LEAST_FPS:g} to {_MOST_FPS:g}; {text[:40]!r} came")
+        raise _bad(f"fps expects frames a second from {_LEAST_FPS:g} to {_MOST_FPS:g}; got {text[:40]!r}")
     return fps
 
 
 def _last(req: falcon.Request, name: str) -> str | None:
-    """Return a query key's value, the last where it came several times."""
+    """Return a query key's value, the last one if there are several."""
     value = req.params.get(name)
     return value[-1] if isinstance(value, list) else value
 
 
 def _printable(text: str, most: int) -> str:
-    """Return text as a log can carry it: what a client chose must not forge lines."""
-    return "".join(one if " " <= one <= "~" else "?" for one in text[:most])
+    """Return text that is safe in a log: a client must not be able to forge lines."""
+    return "".join(character if " " <= character <= "~" else "?" for character in text[:most])
 
 
 def _bad(sentence: str) -> falcon.HTTPBadRequest:

@@ -140,7 +140,9 @@ def test_a_second_writer_is_refused_also_while_the_first_is_stopped(new_segment:
     descriptor = new_segment(slot_count=SLOTS)
     with staged(descriptor) as stage:
         first, second = stage.writer(), stage.puppet()
-        refusal = Refusal("WriterAliveError", f"process {first.pid} writes this ring; end it first")
+        refusal = Refusal(
+            "WriterAliveError", f"process {first.pid} is already writing this ring; end it first"
+        )
         assert second.ask("attach_writer") == refusal
         first.signal(signal.SIGSTOP)
         first.wait_stopped()

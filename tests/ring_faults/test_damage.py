@@ -27,7 +27,7 @@ GEOMETRY = layout.Geometry(SLOTS, SLOT_BYTES)
 @pytest.mark.parametrize(
     ("at", "written", "reason"),
     [
-        (0, b"RINGCASU", "holds no complete ring"),
+        (0, b"RINGCASU", "does not hold a complete ring"),
         (
             8,
             (1).to_bytes(4, "little"),

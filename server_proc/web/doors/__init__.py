@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Doors: what stands before routing, for every request and every answer alike. One file a door."""
+"""Doors: what every request passes before it is routed. One file per door."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""By which names this service may be asked for.
+"""By which host names clients may reach this service.
 
-A web page that somebody opens on this machine may let its own name point to 127.0.0.1 ("DNS rebinding"), and
-read the video as if it were its own. It cannot choose the name that the browser sends, and that name is
-looked at here.
+A website that somebody opens on this machine can point its own name to 127.0.0.1 ("DNS rebinding") and read
+the video as if it were its own. It cannot choose which name the browser sends, and that name is checked
+here.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class HostDoor:
             falcon.HTTPError: 421, it is not one of ours.
         """
         if not req.context.hosts and req.env.get("SERVER_PROTOCOL") != "HTTP/1.0":
-            raise falcon.HTTPBadRequest(description="HTTP/1.1 expects a Host header; none came")
-        for host in req.context.hosts:  # HTTP/1.0 had none yet, and no browser sends that
-            found = _NAME.fullmatch(host)
-            if not found:
+            raise falcon.HTTPBadRequest(description="HTTP/1.1 expects a Host header; got none")
+        for host in req.context.hosts:  # none in HTTP/1.0, which no browser sends
+            match = _NAME.fullmatch(host)
+            if not match:
                 raise falcon.HTTPBadRequest(
-                    description=f"Host expects a name or an address; {host[:100]!r} came"
+                    description=f"Host expects a name or an address; got {host[:100]!r}"
                 )
-            name = found["name"].lower().rstrip(".")
+            name = match["name"].lower().rstrip(".")
             if not self._is_ours(name):
                 self._refuse(name[:100])
 
@@ -64,7 +64,7 @@ class HostDoor:
         sentence = f"this service is not known as {name!a}; if it should be, add --allow-host {name}"
         if name not in self._logged and len(self._logged) < _MOST_LOGGED:
             self._logged.add(name)
-            _log.warning("a request was refused: %s (logged once for each name)", sentence)
+            _log.warning("refused a request: %s (logged once for each name)", sentence)
         raise falcon.HTTPError(
             "421 Misdirected Request", description=sentence[0].upper() + sentence[1:] + "."
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whom a request really comes from, where a proxy that is trusted forwards it."""
+"""Who really sent a request that a trusted proxy forwards."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[\d.]+):\d+")
 
 
 class Proxies:
-    """The proxies that are trusted (`--trusted-proxy`). Without one, X-Forwarded-For is what anybody may
-    claim."""
+    """The proxies that are trusted (`--trusted-proxy`). Without one, anybody could write X-Forwarded-For."""
 
     def __init__(self, trusted: Sequence[TrustedProxy] = ()) -> None:
         self._trusted = trusted
 
     def trusts(self, address: str) -> bool:
-        """Tell whether an address, or "unix" for whoever comes by a Unix socket, is a trusted proxy's."""
+        """Tell whether an address, or "unix" for a client of a Unix socket, is a trusted proxy's."""
         return any(proxy.includes(address) for proxy in self._trusted)
 
     def client(self, peer: str, forwarded_for: str) -> str:
-        """Return the client's address: the rightmost of X-Forwarded-For that is no trusted proxy's.
+        """Return the client's address: the rightmost of X-Forwarded-For that is not a trusted proxy's.
 
-        What stands to the left of it is only what the client says of itself.
+        Whatever is to the left of it is only the client's own claim.
         """
         client = peer
         for hop in reversed(forwarded_for.split(",")):
@@ -40,14 +39,13 @@ class Proxies:
 
 
 class ProxiesDoor:
-    """Falcon's middleware that notes in the context the client's address, and each host that was asked
-    for."""
+    """Falcon's middleware that puts the client's address and each requested host into the context."""
 
     def __init__(self, proxies: Proxies) -> None:
         self._proxies = proxies
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Look at who asks."""
+        """Note the client's address and the hosts."""
         peer = req.remote_addr
         by_proxy = self._proxies.trusts(peer)
         forwarded_for = req.get_header("X-Forwarded-For", default="")
@@ -59,11 +57,11 @@ class ProxiesDoor:
 
 
 def _address(hop: str) -> str:
-    """Return the address of an entry of X-Forwarded-For, which may have a port; nothing where it is none."""
+    """Return the address of an entry of X-Forwarded-For, which may have a port; empty if it is none."""
     text = hop.strip()
-    found = _WITH_PORT.fullmatch(text)
-    if found:
-        text = found["v6"] or found["v4"]
+    match = _WITH_PORT.fullmatch(text)
+    if match:
+        text = match["v6"] or match["v4"]
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

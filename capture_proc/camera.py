@@ -35,7 +35,10 @@ class PixelsError(CameraError, TypeError):
 
 
 class NeverWorksError(CameraError, ValueError):
-    """What was chosen by option can never work."""
+    """What was chosen can never work with this machine and this camera, whatever else is plugged in later.
+
+    What is only missing now, such as a disk or a device node, is a `NoCameraError`.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -304,4 +304,4 @@ class CaptureLoop:
     def _why_stalled(self, limit_s: float) -> str:
         dropped = f" ({dict(self._dropped)} dropped)" if self._dropped else ""
         frames = f"after {self._published} frames" if self._published else "since it was opened"
-        return f"{self._camera.name}: no new frame for {limit_s:g} s {frames}{dropped}"
+        return f"{self._camera.name}: no new frame for {limit_s:.3g} s {frames}{dropped}"

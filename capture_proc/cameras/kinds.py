@@ -56,10 +56,11 @@ def choose(camera: str) -> tuple[str, str]:
         has_picamera2 = importlib.util.find_spec("picamera2") is not None
         camera = automatic_choice(has_picamera2=has_picamera2, is_raspberry_pi=is_raspberry_pi())
     name, _, camera_id = camera.partition(":")
-    if name in ("picamera2", "pattern"):
+    if name == "picamera2" or camera == "pattern":
         return name, camera_id
     # os.path's exists() is False for a path that may not be looked at, where pathlib's raises
-    return "footage" if os.path.exists(camera) else "class", camera  # noqa: PTH110
+    is_path = "/" in camera or os.path.exists(camera)  # noqa: PTH110
+    return "footage" if is_path else "class", camera
 
 
 def wishes_of(
@@ -170,9 +171,10 @@ def _own_class(wishes: CameraWishes) -> Opener:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise NeverWorksError(
-            f"--camera {wishes.id}: there is no module {error.name!r}; check its name, or put the folder "
-            "that holds it into PYTHONPATH"
+        # it may be on a disk that is mounted later
+        raise NoCameraError(
+            f"--camera {wishes.id}: Python finds no module {error.name!r}; check its name, or add the folder "
+            "that holds it to PYTHONPATH"
         ) from error
     own_class = getattr(module, class_name, None)
     if not callable(own_class):

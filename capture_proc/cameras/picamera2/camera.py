@@ -13,11 +13,10 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from capture_proc.camera import Camera, CameraError, CameraWishes, NeverWorksError, Picture
+from capture_proc.camera import Camera, CameraError, CameraWishes, NeverWorksError, NoCameraError, Picture
 from capture_proc.camera_controls import values_for
 from capture_proc.cameras.picamera2.hardware import HardwarePictures
 from capture_proc.cameras.picamera2.library import (
-    HARDWARE_ENCODER,
     chosen,
     colour_space_name,
     controls_of,
@@ -69,7 +68,8 @@ class Picamera2Camera(Camera):
 
         Raises:
             NoCameraError: it is not connected, or another program holds it.
-            NeverWorksError: it cannot do what was asked for.
+            NeverWorksError: it cannot do what was asked for. Another module on the ribbon may lack a control,
+                but mostly it is mistyped, and then a person must see it at once.
         """
         self._library = library
         if wishes.tuning_file is not None:
@@ -293,11 +293,16 @@ class Picamera2Camera(Camera):
         return pictures
 
     def _hardware_pictures(self, quality: int) -> HardwarePictures:
-        encoder_class = self._library.hardware_encoder
+        encoder_class, device = self._library.hardware_encoder, self._library.hardware_encoder_device
         if encoder_class is None:
             raise NeverWorksError(
-                "--encoder hardware: there is no JPEG encoder in this machine's hardware "
-                f"({HARDWARE_ENCODER}; Raspberry Pi 0 to 4 have one); leave it out"
+                "--encoder hardware: a Raspberry Pi 5 has no JPEG encoder in hardware, only 0 to 4 have one; "
+                "leave it out"
+            )
+        if not device.exists():
+            raise NoCameraError(
+                f"--encoder hardware: there is no {device}; on a Raspberry Pi 0 to 4 type: sudo modprobe "
+                "bcm2835-codec; elsewhere leave it out"
             )
         if self._left:
             raise NeverWorksError(
@@ -308,5 +313,5 @@ class Picamera2Camera(Camera):
             return HardwarePictures(self._library, self._picamera2, encoder_class(), quality=quality)
         except (RuntimeError, OSError) as error:
             raise CameraError(
-                f"the JPEG encoder {HARDWARE_ENCODER} cannot be started ({error}); leave out --encoder"
+                f"the JPEG encoder {device} cannot be started ({error}); leave out --encoder"
             ) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ FRAMES = 40
 def _library() -> Library:
     library = Library()
     library.hardware_encoder = JpegEncoder
+    library.hardware_encoder_device = Path("/dev/null")
     return library
 
 

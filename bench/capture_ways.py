@@ -26,9 +26,11 @@ from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.options import DEFAULT_QUALITY
+from capture_proc.progress import Progress
 from shm_ring.layout import Geometry
 from shm_ring.ring import RingWriter
 from shm_ring.segment import Segment, create_segment
+from tests.rows import capture_status
 
 FPS = 30
 WARM_UP_S = 1.0
@@ -81,7 +83,7 @@ def ringcast(size: tuple[int, int], seconds: float) -> Measured:
         clock=SystemClock(),
         limits=TimeLimits(stall_timeout_s=5, first_frame_timeout_s=10),
         scene=SceneWatch(10),
-        report=lambda _: None,
+        progress=Progress(lambda _: None, capture_status(), lambda _: None),
     )
     end_s = time.monotonic() + WARM_UP_S + seconds
     loop.run(lambda: time.monotonic() > end_s)

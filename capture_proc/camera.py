@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from capture_proc.options import DEFAULT_QUALITY, ControlOrder
+from capture_proc.options import DEFAULT_QUALITY, ControlOrder, stall_timeout_or_default
 from capture_proc.orientation import UPRIGHT, Orientation
 
-Plane: TypeAlias = NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Plane: TypeAlias = "NDArray[np.uint8]"
 
 _NAME_CHARACTERS = 200
 
@@ -34,7 +35,10 @@ class PixelsError(CameraError, TypeError):
 
 
 class NeverWorksError(CameraError, ValueError):
-    """What was chosen by option can never work."""
+    """What was chosen can never work with this machine and this camera, whatever else is plugged in later.
+
+    What is only missing now, such as a disk or a device node, is a `NoCameraError`.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Yuv420:
     v: Plane
 
 
-Pixels: TypeAlias = Yuv420 | Plane | bytes
+Pixels: TypeAlias = "Yuv420 | Plane | bytes"
 """YUV420 planes, RGB as an array (height, width, 3) of uint8, or a ready JPEG."""
 
 
@@ -79,6 +83,8 @@ class CameraWishes:
     """(width, height) of the sensor's mode."""
     tuning_file: str | None = None
     encoder: str = "auto"
+    remembered: Any = None
+    """What the process before found out, see `Camera.remembered`."""
 
 
 class Camera:
@@ -97,8 +103,26 @@ class Camera:
     """Whether identical pictures are a fault, see frozen_scene.py; False where they are normal."""
 
     @property
+    def stall_s(self) -> float:
+        """For how long it may give nothing new, in seconds, until it is restarted."""
+        return stall_timeout_or_default(None, self.period_s)
+
+    @property
+    def first_frame_s(self) -> float:
+        """How long it may take to its first frame once it is open, in seconds.
+
+        Sensors need a part of a second to begin, cameras in a network and on USB several.
+        """
+        return 10.0
+
+    @property
     def granted(self) -> Any:
         """What the camera was asked for and gave, for `/status`, as JSON can hold it."""
+        return None
+
+    @property
+    def remembered(self) -> Any:
+        """What it cost to find out and its successor shall be told, as JSON can hold it."""
         return None
 
     def next_picture(self, timeout_s: float) -> Picture | None:
@@ -119,9 +143,24 @@ class CameraAround(Camera):
         self.scene_may_freeze = camera.scene_may_freeze
 
     @property
+    def stall_s(self) -> float:
+        """The other's limit."""
+        return self._camera.stall_s
+
+    @property
+    def first_frame_s(self) -> float:
+        """The other's limit."""
+        return self._camera.first_frame_s
+
+    @property
     def granted(self) -> Any:
         """What the other was asked for and gave."""
         return self._camera.granted
+
+    @property
+    def remembered(self) -> Any:
+        """What the other found out."""
+        return self._camera.remembered
 
     def next_picture(self, timeout_s: float) -> Picture | None:
         """Return the other's next picture."""
@@ -142,9 +181,24 @@ class OwnCamera(Camera):
         self.scene_may_freeze = getattr(own, "scene_may_freeze", self.scene_may_freeze)
 
     @property
+    def stall_s(self) -> float:
+        """For how long it may give nothing new."""
+        return float(getattr(self._own, "stall_s", super().stall_s))
+
+    @property
+    def first_frame_s(self) -> float:
+        """How long it may take to its first frame."""
+        return float(getattr(self._own, "first_frame_s", super().first_frame_s))
+
+    @property
     def granted(self) -> Any:
         """What it was asked for and gave."""
         return getattr(self._own, "granted", super().granted)
+
+    @property
+    def remembered(self) -> Any:
+        """What it found out."""
+        return getattr(self._own, "remembered", super().remembered)
 
     def next_picture(self, timeout_s: float) -> Picture | None:
         """Return its next picture."""

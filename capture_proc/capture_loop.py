@@ -17,10 +17,12 @@ from capture_proc.camera import Camera, CameraError, Picture, Pixels, PixelsErro
 from capture_proc.clock import Clock
 from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import Finding, SceneWatch
+from capture_proc.progress import Progress
 from capture_proc.ready_jpeg import Jpeg, UnusableJpegError
+from capture_proc.rhythm import Rhythm
 from shm_ring.errors import TooBigError
 from shm_ring.frame import FrameFacts
-from shm_ring.status import CaptureStatus
+from shm_ring.status import Step
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +31,9 @@ _LOOK_UP_S = 0.25
 _REPORT_S = 1.0
 _REARM_S = 0.1
 """How often a loop that goes on says so; each time costs 50 µs."""
+_STALL_PERIODS = 8
+_SLOWEST_S = 1.0
+"""A longer period is not expected of a camera that says it is faster: a frame is stale after three."""
 _CLOCK_ERROR_NS = 1_000_000_000
 """A capture time so far ahead of now is no imprecision but of another clock."""
 
@@ -58,6 +63,8 @@ class TimeLimits:
 
     stall_timeout_s: float
     first_frame_timeout_s: float
+    follows_s: float = 0.0
+    """Up to how long the stall limit follows a camera that is slower than it says; 0 where it does not."""
 
 
 class CaptureLoop:
@@ -72,14 +79,12 @@ class CaptureLoop:
         clock: Clock,
         limits: TimeLimits,
         scene: SceneWatch,
-        report: Callable[[CaptureStatus], None],
-        arm: Callable[[float], None] = lambda within_s: None,
+        progress: Progress,
     ) -> None:
         """Take the loop's collaborators.
 
-        `report` gets the status of the capture process about once a second. `arm` is
-        told ten times a second within how many seconds the loop will end if nothing new comes: when it has
-        not, it is stuck in a call.
+        `progress` gets the status of the process about once a second, and is told ten times a second within
+        how many seconds the loop will end if nothing new comes: when it has not, it is stuck in a call.
         """
         self._camera = camera
         self._encoder = encoder
@@ -87,8 +92,11 @@ class CaptureLoop:
         self._clock = clock
         self._limits = limits
         self._scene = scene
-        self._report = report
-        self._arm = arm
+        self._progress = progress
+        self._rhythm = Rhythm(camera.period_s)
+        self._step = Step.FIRST_FRAME
+        self._step_since_ns = clock.monotonic_ns()
+        self._told_stall_s = limits.stall_timeout_s
         self._armed_ns = -1
         self._size: tuple[int, int] | None = None
         self._size_changed = False
@@ -113,8 +121,7 @@ class CaptureLoop:
         """
         self._tell()
         while not stop_asked():
-            limits = self._limits
-            limit_s = limits.stall_timeout_s if self._moved else limits.first_frame_timeout_s
+            limit_s = self._stall_s if self._moved else self._limits.first_frame_timeout_s
             left_s = limit_s - (self._clock.monotonic_ns() - self._moved_ns) / 1e9
             if left_s <= 0:
                 raise StalledError(self._why_stalled(limit_s))
@@ -125,10 +132,16 @@ class CaptureLoop:
                 self._measure_fps(now)
                 self._tell()
 
+    @property
+    def _stall_s(self) -> float:
+        """For how long the camera may give nothing new: more for one that keeps to a slower rhythm."""
+        limits = self._limits
+        return max(limits.stall_timeout_s, min(limits.follows_s, _STALL_PERIODS * self._rhythm.period_s))
+
     def _say_that_it_goes_on(self, left_s: float) -> None:
         now_ns = self._clock.monotonic_ns()
         if self._armed_ns < 0 or now_ns - self._armed_ns >= _REARM_S * 1e9:
-            self._arm(left_s)
+            self._progress.arm(left_s)
             self._armed_ns = now_ns
 
     def _capture_one(self, timeout_s: float) -> None:
@@ -225,6 +238,7 @@ class CaptureLoop:
     def _publish(self, jpeg: Jpeg, captured_ns: int) -> None:
         unix_ns = captured_ns + self._ahead_ns(time.CLOCK_REALTIME)
         facts = FrameFacts(captured_ns, unix_ns, *jpeg.size)
+        self._keep_limits()
         try:
             sequence = self._sink.publish(jpeg.jpeg, facts.pack())
         except TooBigError as error:
@@ -242,6 +256,16 @@ class CaptureLoop:
         self._published += 1
         self._note_that_it_moved()
 
+    def _keep_limits(self) -> None:
+        """Say which limits hold from this frame on. Before it is published: others see it at once."""
+        now_ns = self._clock.monotonic_ns()
+        self._rhythm.frame(now_ns / 1e9)
+        if self._step is not Step.RUNNING:
+            self._step, self._step_since_ns = Step.RUNNING, now_ns
+            self._tell()
+        elif self._stall_s > self._told_stall_s:
+            self._tell()
+
     def _note_that_it_moved(self) -> None:
         self._moved, self._moved_ns = True, self._clock.monotonic_ns()
 
@@ -257,23 +281,27 @@ class CaptureLoop:
         self._published_at_report = self._published
 
     def _tell(self) -> None:
-        self._report(
-            CaptureStatus(
-                name=self._camera.name,
-                size=self._size,
-                period_s=round(self._camera.period_s, 6),
-                fps=round(self._fps, 2),
-                frames=self._published,
-                dropped=dict(self._dropped),
-                squeezed=self._encoder.squeezed,
-                stall_timeout_s=self._limits.stall_timeout_s,
-                first_frame_timeout_s=self._limits.first_frame_timeout_s,
-                identical_s=round(self._scene.identical_s, 1),
-                restarted_for_identical=self._scene.restarted,
-            )
+        self._told_stall_s, first_s = self._stall_s, self._limits.first_frame_timeout_s
+        nominal_s = self._camera.period_s
+        self._progress.say(
+            step=self._step,
+            step_since_ns=self._step_since_ns,
+            step_limit_s=self._told_stall_s if self._step is Step.RUNNING else first_s,
+            name=self._camera.name,
+            size=self._size,
+            period_s=round(max(nominal_s, min(_SLOWEST_S, self._rhythm.period_s)), 6),
+            nominal_period_s=round(nominal_s, 6),
+            fps=round(self._fps, 2),
+            frames=self._published,
+            dropped=dict(self._dropped),
+            squeezed=self._encoder.squeezed,
+            stall_timeout_s=self._told_stall_s,
+            first_frame_timeout_s=first_s,
+            identical_s=round(self._scene.identical_s, 1),
+            restarted_for_identical=self._scene.restarted,
         )
 
     def _why_stalled(self, limit_s: float) -> str:
         dropped = f" ({dict(self._dropped)} dropped)" if self._dropped else ""
         frames = f"after {self._published} frames" if self._published else "since it was opened"
-        return f"{self._camera.name}: no new frame for {limit_s:g} s {frames}{dropped}"
+        return f"{self._camera.name}: no new frame for {limit_s:.3g} s {frames}{dropped}"

@@ -19,8 +19,8 @@ MOST_PX = 8192
 
 
 def _camera(text: str) -> str:
-    # os.path's exists() is False for a path that may not be looked at, where pathlib's raises
-    known = text in ("auto", "picamera2", "pattern") or os.path.exists(text)  # noqa: PTH110
+    # a path may be on a disk that is mounted later; os.path's exists() is False where pathlib's raises
+    known = text in ("auto", "picamera2", "pattern") or "/" in text or os.path.exists(text)  # noqa: PTH110
     known = known or re.fullmatch(r"picamera2:\S(.*\S)?", text) is not None
     if not known and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
         raise ValueError(text)
@@ -57,6 +57,12 @@ def stall_timeout_or_default(stall_timeout_s: float | None, period_s: float) -> 
     return max(2.0, 8 * period_s) if stall_timeout_s is None else stall_timeout_s
 
 
+IMPORTING_S = 30.0
+"""How long a capture process may import: from a cold SD card a small Raspberry Pi needs 20 s."""
+OPENING_S = 10.0
+"""How long a camera may take to be opened, unless it is given more for its first frame."""
+
+
 def first_frame_timeout_or_default(first_frame_timeout_s: float | None, stall_timeout_s: float) -> float:
     """Return how long a camera may take to its first frame: as asked, else 10 s or the stall limit.
 
@@ -81,8 +87,8 @@ class CaptureOptions:
 
     camera: str = option(
         "auto",
-        expects="auto, picamera2, picamera2:ID, pattern, MODULE:CLASS, or an existing video file or folder "
-        "of JPEGs",
+        expects="auto, picamera2, picamera2:ID, pattern, MODULE:CLASS, or the path of a video file or a "
+        "folder of JPEGs",
         help="auto, picamera2 (the first camera), picamera2:ID, pattern, MODULE:CLASS (your own), a video "
         "file or a folder of JPEGs",
         parse=_camera,

@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class Report:
-    """Adds what the camera was granted. For the thread of the camera."""
+    """Adds what the camera was granted, and what it remembers. For the thread of the camera."""
 
     def __init__(self, camera: Camera, write: Callable[[CaptureStatus], None]) -> None:
         """Take the camera as it was opened, and what a status is written with."""
@@ -25,7 +25,7 @@ class Report:
     def __call__(self, status: CaptureStatus) -> None:
         """Write a status; without `granted` where that cannot be had or written."""
         try:
-            self._write(replace(status, granted=self._camera.granted))
+            self._write(self._with_facts(status))
         except Exception as error:  # noqa: BLE001  a property of somebody's own may raise and hold anything
             if not self._told:
                 self._told = True
@@ -36,3 +36,9 @@ class Report:
                     error,
                 )
             self._write(status)
+
+    def _with_facts(self, status: CaptureStatus) -> CaptureStatus:
+        remembered = self._camera.remembered
+        if remembered is None:
+            remembered = status.remembered
+        return replace(status, granted=self._camera.granted, remembered=remembered)

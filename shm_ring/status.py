@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
+from enum import Enum, StrEnum
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from shm_ring.errors import StatusError
@@ -17,14 +19,37 @@ from shm_ring.errors import StatusError
 Row = TypeVar("Row")
 
 
+class Step(StrEnum):
+    """How far a capture process has come. Each step has an alarm of its own, by which a hung process ends."""
+
+    IMPORTING = "importing"
+    OPENING = "opening"
+    FIRST_FRAME = "first frame"
+    RUNNING = "running"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureStatus:
-    """One capture process and its camera."""
+    """One capture process and its camera.
 
+    Before the camera is open, facts of the camera are those of the process before, or what options tell.
+    """
+
+    pid: int
+    step: Step
+    step_since_ns: int
+    """When the step began (CLOCK_MONOTONIC)."""
+    step_limit_s: float
+    """For how long the process lets it last; running, for how long it waits for a new frame."""
+    rest_s: float
+    """How long the camera must be left alone after two starts in a row without a first frame."""
     name: str
     size: tuple[int, int] | None
     """(width, height) in pixels, None before the first frame."""
     period_s: float
+    """The time from frame to frame that is to be expected: the camera's own, or what a slow one keeps to."""
+    nominal_period_s: float
+    """The camera's own, as it says."""
     fps: float
     frames: int
     dropped: Mapping[str, int]
@@ -37,12 +62,10 @@ class CaptureStatus:
     """For how long pictures have been the same byte for byte, while their times moved on."""
     restarted_for_identical: bool
     """Whether a capture process was ended for that already; its successor reads it here."""
-    step: str = ""
-    """How far its start is: importing, opening, first frame; nothing where it does not say."""
-    rest_s: float = 0.0
-    """How long the camera should be left alone after two starts in a row without a first frame."""
     granted: Any = None
     """What the camera was asked for and gave, as it tells it."""
+    remembered: Any = None
+    """What the camera found out for its successor, so that it need not be read again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +161,9 @@ def _value(where: str, hint: Any, found: Any) -> Any:
         if get_origin(kind) is not None and issubclass(get_origin(kind), Mapping):
             if isinstance(found, Mapping):
                 return {str(name): _value(where, get_args(kind)[1], one) for name, one in found.items()}
+        elif isinstance(kind, type) and issubclass(kind, Enum):
+            with suppress(ValueError):
+                return kind(found)
         elif kind is float and type(found) in (int, float):
             return float(found)
         elif isinstance(kind, type) and type(found) is kind:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -128,6 +129,12 @@ class FakePicamera2Library:
     granted_colours: str | None = None
     mounted_sideways: bool = False
     modes_error: Exception | None = None
+    open_error: Exception | None = None
+    configure_error: Exception | None = None
+    start_error: Exception | None = None
+    devices: Path = Path("/no/devices")
+    hardware_encoder: Any = None
+    hardware_encoder_device: Path = Path("/no/devices/video11")
     controls_error: Exception | None = None
     flushes: int = 0
     closed: bool = False
@@ -137,7 +144,6 @@ class FakePicamera2Library:
     controls_set: dict[str, Any] = field(default_factory=dict)
 
     manual_focus, continuous_focus = 0, 2
-    hardware_encoder = None
     platform = "vc4"
     video_role = "video"
     SensorTimestamp = "SensorTimestamp"
@@ -170,6 +176,8 @@ class _FakePicamera2Class:
 
     def __call__(self, place: int, tuning: object) -> _FakePicamera2:
         self._library.tuning = tuning
+        if self._library.open_error:
+            raise self._library.open_error
         return _FakePicamera2(self._library, self._library.ids[place])
 
 
@@ -212,6 +220,11 @@ class _FakePicamera2:
         return wanted
 
     def configure(self, wanted: dict[str, Any]) -> None:
+        """Refuse what the real one refuses, too."""
+        if self._library.configure_error:
+            raise self._library.configure_error
+        if any(pixels % 2 for pixels in wanted["main"]["size"]):
+            raise RuntimeError("width and height should be even")
         self._library.configured = wanted
         transform = SimpleNamespace(hflip=False, vflip=False)
         if not self._library.refused_flips:
@@ -228,10 +241,14 @@ class _FakePicamera2:
         return self._granted
 
     def set_controls(self, controls: dict[str, Any]) -> None:
+        for name in controls:
+            if name not in self.camera_controls:
+                raise RuntimeError(f"Control {name} is not advertised by libcamera")
         self._library.controls_set = controls
 
     def start(self) -> None:
-        pass
+        if self._library.start_error:
+            raise self._library.start_error
 
     def capture_request(self, wait: bool) -> list[Any]:
         assert not wait, "it would wait for ever on a stalled camera"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shm_ring.status import CaptureStatus, ChildStatus, ServerStatus, SupervisorStatus
+from shm_ring.status import CaptureStatus, ChildStatus, ServerStatus, Step, SupervisorStatus
 
 
 def child_status(**differs: Any) -> ChildStatus:
@@ -27,7 +27,10 @@ def supervisor_status(**capture: Any) -> SupervisorStatus:
 def capture_status(**differs: Any) -> CaptureStatus:
     """Return the row of a camera with 20 frames a second."""
     usual = {
-        "name": "fake", "size": (640, 480), "period_s": 0.05, "fps": 20.0, "frames": 100, "dropped": {},
+        "pid": 8, "step": Step.RUNNING, "step_since_ns": 0, "step_limit_s": 2.0, "rest_s": 0.0,
+        "name": "fake", "size": (640, 480), "period_s": 0.05,
+        "nominal_period_s": differs.get("period_s", 0.05),
+        "fps": 20.0, "frames": 100, "dropped": {},
         "stall_timeout_s": 2.0, "first_frame_timeout_s": 10.0, "identical_s": 0.0,
         "restarted_for_identical": False, "squeezed": 0,
     }  # fmt: skip

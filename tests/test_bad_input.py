@@ -58,21 +58,29 @@ def test_a_port_in_use_is_told() -> None:
     ("camera", "sentence"),
     [
         (
-            "no_such_module:Camera",
-            "--camera no_such_module:Camera: there is no module 'no_such_module'; check its name, or "
-            "put the folder that holds it into PYTHONPATH",
+            "tests.fakes:Nobody",
+            "--camera tests.fakes:Nobody: module 'tests.fakes' has no class 'Nobody'; check",
         ),
         ("README.md", "--camera README.md: expected a video file, but it cannot be decoded"),
-        ("{empty}", "expected files ending in .jpg or .jpeg in this folder, found none"),
     ],
-    ids=["module", "video", "folder"],
+    ids=["class", "video"],
 )
-def test_a_camera_that_can_never_work_ends_the_service(camera: str, sentence: str, tmp_path: Path) -> None:
+def test_a_camera_that_can_never_work_ends_the_service(camera: str, sentence: str) -> None:
     """Restarting it would only repeat the sentence."""
-    code, told = fails(f"--camera={camera.format(empty=tmp_path)}")
+    code, told = fails(f"--camera={camera}")
     assert code == 64
     assert len(told) == 1
     assert sentence in told[0]
+
+
+def test_footage_that_appears_later_is_picked_up(tmp_path: Path) -> None:
+    """A disk that is mounted later ended the service at every boot."""
+    with Ringcast(f"--camera={tmp_path}/disk", "--backoff-most-s=0.5") as service:
+        eventually(lambda: "disk: no such file or folder" in service.log, 20)
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new" / "0.jpg").write_bytes(jpeg_of(noise((320, 240))))
+        (tmp_path / "new").rename(tmp_path / "disk")
+        service.ready()
 
 
 def test_frames_that_fit_no_slot_are_shown_in_lower_quality() -> None:
@@ -112,7 +120,7 @@ def test_footage_that_vanishes_does_not_change_how_a_stop_ends(tmp_path: Path) -
     with Ringcast(f"--camera={tmp_path}") as service:
         service.ready()
         (tmp_path / "0.jpg").unlink()
-        eventually(lambda: "wrong options (exit 64)" in service.log)
+        eventually(lambda: "no camera (exit 69)" in service.log)
         service.process.send_signal(signal.SIGTERM)
         assert service.wait(8) == 0
 

@@ -67,6 +67,7 @@ def test_every_row_comes_back_as_it_was_written(row: CaptureStatus | SupervisorS
         ({"fps": "fast"}, "expected CaptureStatus.fps to be .*float.*; got 'fast'"),
         ({"frames": True}, "expected CaptureStatus.frames to be .*int.*; got True"),
         ({"size": [1, 2, 3]}, "expected CaptureStatus.size to be .*; got .1, 2, 3."),
+        ({"step": "sleeping"}, "expected CaptureStatus.step to be .*Step.*; got 'sleeping'"),
         ({"dropped": {"busy": "x"}}, "expected CaptureStatus.dropped to be .*int.*; got 'x'"),
     ],
 )

@@ -46,7 +46,6 @@ def test_a_raspberry_pi_is_known_by_its_device_tree(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("choice", "sentence"),
     [
-        ("no_such_module:Camera", "there is no module 'no_such_module'; check its name"),
         ("tests.fakes:NoSuchClass", "has no class 'NoSuchClass'; check its name"),
         ("sys:NoSuchClass", "has no class 'NoSuchClass'; check its name"),
         ("os:sep", "has no class 'sep'; check its name"),
@@ -55,6 +54,29 @@ def test_a_raspberry_pi_is_known_by_its_device_tree(tmp_path: Path) -> None:
 def test_a_class_that_is_not_there_is_told_in_a_sentence(choice: str, sentence: str) -> None:
     with pytest.raises(NeverWorksError, match=sentence):
         open_camera(CaptureOptions(camera=choice))
+
+
+def test_a_module_that_is_not_there_yet_is_waited_for() -> None:
+    with pytest.raises(
+        NoCameraError, match="finds no module 'no_such_module'; check its name, or add the folder"
+    ):
+        open_camera(CaptureOptions(camera="no_such_module:Camera"))
+
+
+@pytest.mark.parametrize(
+    ("camera", "chosen"),
+    [
+        ("picamera2", ("picamera2", "")),
+        ("picamera2:/base/imx708", ("picamera2", "/base/imx708")),
+        ("pattern", ("pattern", "")),
+        ("pattern:Camera", ("class", "pattern:Camera")),
+        ("/mnt/usb/street.avi", ("footage", "/mnt/usb/street.avi")),
+        ("tests", ("footage", "tests")),
+        ("mine:Grey", ("class", "mine:Grey")),
+    ],
+)
+def test_a_camera_is_chosen_by_its_kind(camera: str, chosen: tuple[str, str]) -> None:
+    assert choose(camera) == chosen
 
 
 def test_a_class_of_somebodys_own_gets_what_was_asked_for() -> None:

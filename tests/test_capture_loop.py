@@ -14,10 +14,12 @@ from capture_proc.capture_loop import CaptureLoop, FrozenSceneError, StalledErro
 from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
+from capture_proc.progress import Progress
 from shm_ring.frame import Frame
 from shm_ring.ring import Published
-from shm_ring.status import CaptureStatus, to_json
+from shm_ring.status import CaptureStatus, Step, to_json
 from tests.fakes import FakeCamera, FakeClock, FakeSink, jpeg_of, noise, rgb
+from tests.rows import capture_status
 
 
 class Rig:
@@ -30,6 +32,7 @@ class Rig:
         clock: FakeClock | None = None,
         camera: Camera | None = None,
         identical_after_s: float = math.inf,
+        follows_s: float = 0.0,
     ) -> None:
         self.clock = clock or FakeClock()
         self.sink = FakeSink(most_bytes)
@@ -39,9 +42,9 @@ class Rig:
             FittingEncoder(to_jpeg, 80),
             self.sink,
             clock=self.clock,
-            limits=TimeLimits(stall_timeout_s=2.0, first_frame_timeout_s=10.0),
+            limits=TimeLimits(stall_timeout_s=2.0, first_frame_timeout_s=10.0, follows_s=follows_s),
             scene=SceneWatch(identical_after_s),
-            report=self.reports.append,
+            progress=Progress(self.reports.append, capture_status(), lambda _: None),
         )
 
     def run_to_the_stall(self) -> str:
@@ -224,6 +227,57 @@ def test_it_reports_how_many_frames_a_second_came() -> None:
     assert rig.reports[0].stall_timeout_s == 2.0
     assert rig.reports[2].fps == pytest.approx(20, abs=0.5)
     assert rig.reports[2].size == (64, 48)
+
+
+def test_its_step_is_on_the_board_before_the_first_frame_is_published() -> None:
+    rig = Rig(rgb(), rgb())
+    written: list[tuple[int, Step, float]] = []
+    rig.loop._progress.write = lambda row: written.append((len(rig.frames), row.step, row.step_limit_s))
+    rig.run_to_the_stall()
+    assert written[:2] == [(0, Step.FIRST_FRAME, 10.0), (0, Step.RUNNING, 2.0)]
+
+
+class DuskCamera(FakeCamera):
+    """Twenty pictures at its rate, then each after `slow_s`."""
+
+    def __init__(self, clock: FakeClock, slow_s: float, pictures: int) -> None:
+        super().__init__([rgb()] * pictures, clock)
+        self._slow_s, self._given, self._due_s = slow_s, 0, 0.0
+
+    def next_picture(self, timeout_s: float) -> Picture | None:
+        self._due_s = self._due_s or (self._slow_s if self._given >= 20 else self.period_s)
+        if self._due_s > timeout_s:
+            self._due_s -= timeout_s
+            self._clock.sleep(timeout_s)
+            return None
+        self._clock.sleep(max(0.0, self._due_s - self.period_s))
+        self._due_s, self._given = 0.0, self._given + 1
+        return super().next_picture(timeout_s)
+
+
+def test_limits_follow_a_camera_that_keeps_to_a_slower_rhythm() -> None:
+    clock = FakeClock()
+    rig = Rig(clock=clock, camera=DuskCamera(clock, 1.25, 40), follows_s=10.0)
+    assert rig.run_to_the_stall() == "fake camera: no new frame for 10 s after 40 frames"
+    last = rig.reports[-1]
+    assert (last.period_s, last.nominal_period_s, last.stall_timeout_s) == (1.0, 0.05, 10.0)
+
+
+def test_others_know_a_longer_limit_before_the_frame_from_which_it_holds() -> None:
+    """The supervisor sets its deadline when it sees the frame."""
+    clock = FakeClock()
+    rig = Rig(clock=clock, camera=DuskCamera(clock, 1.25, 40), follows_s=10.0)
+    written: list[tuple[int, float]] = []
+    rig.loop._progress.write = lambda row: written.append((len(rig.frames), row.stall_timeout_s))
+    rig.run_to_the_stall()
+    assert next(frames for frames, stall_s in written if stall_s > 9.9) == 24, "before the fifth slow one"
+
+
+@pytest.mark.parametrize(("slow_s", "follows_s"), [(1.25, 0.0), (2.5, 10.0)], ids=["asked", "all at once"])
+def test_a_stall_limit_that_was_asked_for_or_not_yet_earned_holds(slow_s: float, follows_s: float) -> None:
+    clock = FakeClock()
+    rig = Rig(clock=clock, camera=DuskCamera(clock, slow_s, 24), follows_s=follows_s)
+    assert "no new frame for 2 s after " in rig.run_to_the_stall()
 
 
 def test_what_a_camera_raises_is_not_hidden() -> None:

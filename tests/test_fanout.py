@@ -604,6 +604,18 @@ def test_a_live_camera_is_not_called_dead_while_nobody_watches(rig: Rig) -> None
             assert rig.fan_out.outlook().is_live(rig.clock.now_ns)
 
 
+@pytest.mark.parametrize(("asked_s", "stale_after_s"), [(None, 3.0), (0.5, 0.5)])
+def test_a_frame_grows_stale_later_where_the_camera_is_slow_unless_it_is_asked_for(
+    rig: Rig, asked_s: float | None, stale_after_s: float
+) -> None:
+    """A driver who asks for half a second gets it in the dark as well."""
+    rig.fan_out._feed._asked_stale_after_s = asked_s
+    rig.capture.write(capture_status(period_s=1.0, nominal_period_s=0.05))
+    rig.publish()
+    rig.wait(0.2)
+    assert rig.fan_out.outlook().stale_after_s == stale_after_s
+
+
 def test_the_first_viewer_after_a_while_is_shown_what_is_so_now(rig: Rig) -> None:
     """Neither a frame that grew stale unnoticed, nor a placeholder of the outage's first seconds."""
     rig.publish()

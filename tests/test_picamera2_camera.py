@@ -6,6 +6,8 @@ The real class is run by tests/virtual_camera.
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import time
@@ -143,6 +145,37 @@ def test_modes_that_could_not_be_read_are_done_without(caplog: pytest.LogCapture
     assert "only 2 of the sensor's modes could be read: [Errno 12] Cannot allocate memory" in caplog.text
 
 
+def test_modes_that_the_process_before_read_are_not_read_again() -> None:
+    """Reading them configures the camera for each, the largest too, at every restart."""
+    library = FakePicamera2Library(modes=IMX708)
+    remembered = json.loads(json.dumps(opened(library).remembered))
+    library.modes_error = OSError(12, "Cannot allocate memory")
+    library.modes = []
+    camera = opened(library, remembered=remembered)
+    assert camera.granted["sensor_mode"] == "2304x1296"
+    assert json.loads(json.dumps(camera.remembered)) == remembered
+
+
+@pytest.mark.parametrize("differs", [{"id": "/base/imx477"}, {"model": "imx477"}])
+def test_modes_of_another_camera_are_read(differs: dict[str, str]) -> None:
+    library = FakePicamera2Library(modes=IMX708)
+    remembered = {**opened(library).remembered, "modes": [], **differs}
+    assert opened(library, remembered=remembered).granted["sensor_mode"] == "2304x1296"
+
+
+def test_modes_that_were_read_in_part_are_not_remembered() -> None:
+    library = FakePicamera2Library(modes=IMX708[:2], modes_error=OSError(12, "Cannot allocate memory"))
+    assert opened(library).remembered is None
+
+
+def test_it_is_given_less_time_than_other_cameras() -> None:
+    """libcamera gives up on a sensor after a second, so nothing would come later."""
+    camera = opened(FakePicamera2Library(), fps=20.0)
+    assert (camera.first_frame_s, round(camera.stall_s, 3)) == (3.0, 1.45)
+    slow = opened(FakePicamera2Library(), fps=1.0)
+    assert (slow.first_frame_s, round(slow.stall_s, 3)) == (20.0, 6.2)
+
+
 def test_autofocus_is_continuous_where_there_is_one_unless_said_otherwise() -> None:
     library = FakePicamera2Library()
     opened(library)
@@ -273,6 +306,79 @@ def test_a_missing_picamera2_is_told_with_what_to_type(tmp_path: Path) -> None:
     assert told.returncode == 69
     assert "picamera2 cannot be imported (No module named libcamera); on Raspberry Pi OS type:" in told.stderr
     assert "sudo apt install python3-picamera2" in told.stderr
+
+
+def test_a_user_who_may_not_open_the_devices_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libcamera finds nothing then, and the sentence was to check the cable."""
+    (tmp_path / "media0").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "media0")  # root may open all
+    with pytest.raises(
+        NoCameraError, match=r"this user may not open .*/media0; type: sudo usermod -aG video"
+    ):
+        opened(FakePicamera2Library(ids=[], devices=tmp_path))
+
+
+def test_a_heap_that_may_not_be_opened_is_told_and_the_list_goes_on() -> None:
+    """Picamera2 opens it outside of its own error handling."""
+    refused = PermissionError(13, "Permission denied", "/dev/dma_heap/linux,cma")
+    library = FakePicamera2Library(open_error=refused)
+    sentence = (
+        "cannot be opened: this user may not open /dev/dma_heap/linux,cma; type: sudo usermod -aG video"
+    )
+    with pytest.raises(NoCameraError, match=sentence):
+        opened(library)
+    assert [sentence in str(camera.fault) for camera in list_cameras(library)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "sentence"),
+    [
+        (
+            {"open_error": RuntimeError("Camera __init__ sequence did not complete.")},
+            NoCameraError,
+            r"the camera /base/imx708 cannot be opened \(Camera __init__ sequence did not complete.\); check",
+        ),
+        (
+            {"configure_error": RuntimeError("Invalid camera configuration")},
+            CameraError,
+            r"imx708 cannot be configured \(Invalid camera configuration\); if memory is short",
+        ),
+        (
+            {"start_error": RuntimeError("Camera did not start properly.")},
+            CameraError,
+            r"imx708 cannot be started \(Camera did not start properly.\); check its cable",
+        ),
+    ],
+    ids=["open", "configure", "start"],
+)
+def test_what_picamera2_refuses_is_a_sentence(
+    fault: dict[str, Exception], kind: type[CameraError], sentence: str
+) -> None:
+    library = FakePicamera2Library(**fault)  # type: ignore[arg-type]
+    with pytest.raises(CameraError, match=sentence) as refused:
+        opened(library)
+    assert type(refused.value) is kind
+    assert library.closed == ("open_error" not in fault)
+
+
+def test_an_encoder_that_is_not_there_yet_is_waited_for_and_none_at_all_is_not(tmp_path: Path) -> None:
+    """Its module may be loaded later than the service starts."""
+    with pytest.raises(NeverWorksError, match="a Raspberry Pi 5 has no JPEG encoder in hardware"):
+        opened(FakePicamera2Library(), encoder="hardware")
+    library = FakePicamera2Library(hardware_encoder=object, hardware_encoder_device=tmp_path / "video11")
+    with pytest.raises(NoCameraError, match=r"there is no .*/video11; on a Raspberry Pi 0 to 4 type"):
+        opened(library, encoder="hardware")
+
+
+def test_a_tuning_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(NoCameraError, match="no such file here, nor in"):
+        opened(FakePicamera2Library(), tuning_file=str(tmp_path / "later.json"))
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    with pytest.raises(NeverWorksError, match="expected a tuning of libcamera in JSON"):
+        opened(FakePicamera2Library(), tuning_file=str(broken))
 
 
 def test_a_crop_goes_where_libcamera_heeds_it() -> None:

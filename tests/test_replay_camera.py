@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from capture_proc.camera import CameraWishes, NeverWorksError
-from capture_proc.cameras.replay import JpegFolderCamera, VideoCamera
+from capture_proc.camera import CameraWishes, NeverWorksError, NoCameraError
+from capture_proc.cameras.replay import JpegFolderCamera, VideoCamera, open_replay
 from capture_proc.jpeg import to_jpeg
 from tests.fakes import FakeClock, jpeg_of, noise
 from tests.footage import PEDESTRIANS, PEDESTRIANS_FPS, PEDESTRIANS_FRAMES, PEDESTRIANS_SIZE
@@ -33,7 +33,6 @@ def test_a_folder_is_replayed_byte_for_byte_and_in_a_loop(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ([], "expected files ending in .jpg or .jpeg in this folder, found none"),
         ([b""], "000.jpg: expected a JPEG, got 0 bytes"),
         ([jpeg_of(noise())[:900]], "000.jpg: the JPEG is truncated"),
     ],
@@ -41,6 +40,34 @@ def test_a_folder_is_replayed_byte_for_byte_and_in_a_loop(tmp_path: Path) -> Non
 def test_a_folder_with_nothing_to_show_is_told(tmp_path: Path, files: list[bytes], sentence: str) -> None:
     with pytest.raises(NeverWorksError, match=sentence):
         JpegFolderCamera(_folder(tmp_path, *files), CameraWishes())
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("later.avi", "no such file or folder, or it may not be read; check its name"),
+        ("x" * 300 + "/later.avi", "no such file or folder"),
+        ("", "expected files ending in .jpg or .jpeg in this folder, found none"),
+    ],
+    ids=["file", "long", "mount point"],
+)
+def test_footage_on_a_disk_that_is_mounted_later_is_waited_for(
+    tmp_path: Path, path: str, sentence: str
+) -> None:
+    """It ended the service for good, at every boot."""
+    with pytest.raises(NoCameraError, match=sentence):
+        open_replay(CameraWishes(id=f"{tmp_path}/{path}"))
+
+
+def test_a_video_that_is_gone_when_it_begins_again_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "gone.avi"
+    file.write_bytes(PEDESTRIANS.read_bytes())
+    camera = VideoCamera(file, CameraWishes(size=(32, 24)), FakeClock())
+    file.unlink()
+    for _ in range(PEDESTRIANS_FRAMES):
+        camera.next_picture(1)
+    with pytest.raises(NoCameraError, match=r"gone\.avi: No such file"):
+        camera.next_picture(1)
 
 
 def test_a_size_for_jpegs_that_are_not_encoded_again_is_refused(tmp_path: Path) -> None:

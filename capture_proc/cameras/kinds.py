@@ -42,6 +42,8 @@ class Kind:
     """The flags of `Picamera2Options` that it heeds."""
     turns: bool = False
     """Whether it turns its pictures itself."""
+    rest_s: float = 0.0
+    """How long it must be left alone after two starts in a row without a first frame."""
 
 
 def choose(camera: str) -> tuple[str, str]:
@@ -54,14 +56,20 @@ def choose(camera: str) -> tuple[str, str]:
         has_picamera2 = importlib.util.find_spec("picamera2") is not None
         camera = automatic_choice(has_picamera2=has_picamera2, is_raspberry_pi=is_raspberry_pi())
     name, _, camera_id = camera.partition(":")
-    if name in ("picamera2", "pattern"):
+    if name == "picamera2" or camera == "pattern":
         return name, camera_id
     # os.path's exists() is False for a path that may not be looked at, where pathlib's raises
-    return "footage" if os.path.exists(camera) else "class", camera  # noqa: PTH110
+    is_path = "/" in camera or os.path.exists(camera)  # noqa: PTH110
+    return "footage" if is_path else "class", camera
 
 
 def wishes_of(
-    kind: Kind, options: CaptureOptions, of_picamera2: Picamera2Options, *, camera_id: str = ""
+    kind: Kind,
+    options: CaptureOptions,
+    of_picamera2: Picamera2Options,
+    *,
+    camera_id: str = "",
+    remembered: object = None,
 ) -> CameraWishes:
     """Return what the options wish of a camera.
 
@@ -89,6 +97,7 @@ def wishes_of(
         sensor_mode=of_picamera2.sensor_mode,
         tuning_file=of_picamera2.tuning_file,
         encoder=of_picamera2.encoder,
+        remembered=remembered,
     )
 
 
@@ -162,9 +171,10 @@ def _own_class(wishes: CameraWishes) -> Opener:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise NeverWorksError(
-            f"--camera {wishes.id}: there is no module {error.name!r}; check its name, or put the folder "
-            "that holds it into PYTHONPATH"
+        # it may be on a disk that is mounted later
+        raise NoCameraError(
+            f"--camera {wishes.id}: Python finds no module {error.name!r}; check its name, or add the folder "
+            "that holds it to PYTHONPATH"
         ) from error
     own_class = getattr(module, class_name, None)
     if not callable(own_class):
@@ -180,7 +190,15 @@ def _own_class(wishes: CameraWishes) -> Opener:
 
 
 KINDS = {
-    "picamera2": Kind(_picamera2, _of_picamera2, heeds=frozenset(options_of(Picamera2Options)), turns=True),
+    "picamera2": Kind(
+        _picamera2,
+        _of_picamera2,
+        heeds=frozenset(options_of(Picamera2Options)),
+        turns=True,
+        # some sensors are powered off 5 s after they stopped, and only that resets them:
+        # https://github.com/raspberrypi/linux/pull/7191
+        rest_s=6.0,
+    ),
     "pattern": Kind(_pattern),
     "footage": Kind(_footage),
     "class": Kind(_own_class),

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capture_proc.camera import Camera, CameraWishes, NeverWorksError, Picture, Yuv420
+from capture_proc.camera import Camera, CameraWishes, NeverWorksError, NoCameraError, Picture, Yuv420
 from capture_proc.clock import Clock, SystemClock
 from capture_proc.options import DEFAULT_FPS
 from capture_proc.pace import Pace
@@ -26,10 +27,18 @@ def open_replay(wishes: CameraWishes) -> Camera:
     """Open the folder of JPEGs or the video file that is wished for.
 
     Raises:
-        NeverWorksError: there is nothing to show in it.
+        NoCameraError: it is not there, or holds nothing, as a disk that is mounted later.
+        NeverWorksError: what it holds cannot be shown.
     """
     path = Path(wishes.id)
-    return JpegFolderCamera(path, wishes) if path.is_dir() else VideoCamera(path, wishes)
+    # os.path's are False for a path that may not be looked at, where pathlib's raise
+    if not os.path.exists(path):  # noqa: PTH110
+        raise NoCameraError(
+            f"--camera {path}: no such file or folder, or it may not be read; check its name, its "
+            "permissions and whether its disk is mounted"
+        )
+    is_folder = os.path.isdir(path)  # noqa: PTH112
+    return JpegFolderCamera(path, wishes) if is_folder else VideoCamera(path, wishes)
 
 
 class JpegFolderCamera(Camera):
@@ -41,20 +50,23 @@ class JpegFolderCamera(Camera):
         """Find the files.
 
         Raises:
-            NeverWorksError: there is none, or the first is no JPEG that can be streamed.
+            NoCameraError: there is none, or it cannot be read.
+            NeverWorksError: the first is no JPEG that can be streamed.
         """
         try:
             found = list(folder.iterdir())
         except OSError as error:
-            raise NeverWorksError(f"--camera {folder}: {error.strerror}") from error
+            raise NoCameraError(f"--camera {folder}: {error.strerror}") from error
         self._files = sorted(file for file in found if file.suffix.lower() in (".jpg", ".jpeg"))
         if not self._files:
-            raise NeverWorksError(
+            raise NoCameraError(
                 f"--camera {folder}: expected files ending in .jpg or .jpeg in this folder, found none"
             )
         try:
             size = checked(self._files[0].read_bytes()).size
-        except (OSError, UnusableJpegError) as error:
+        except OSError as error:
+            raise NoCameraError(f"--camera {folder}: {self._files[0].name}: {error.strerror}") from error
+        except UnusableJpegError as error:
             raise NeverWorksError(f"--camera {folder}: {self._files[0].name}: {error}") from error
         if wishes.size not in (None, size):
             raise NeverWorksError(
@@ -85,6 +97,7 @@ class VideoCamera(Camera):
         """Open the video and decode its first picture.
 
         Raises:
+            NoCameraError: it cannot be read.
             NeverWorksError: it is no video that FFmpeg can decode, or PyAV is not there.
         """
         self._file = file
@@ -130,6 +143,8 @@ class VideoCamera(Camera):
                         decoded = True
                         yield frame
             except (av.FFmpegError, IndexError, OSError) as error:
+                if isinstance(error, FileNotFoundError | PermissionError):
+                    raise NoCameraError(f"--camera {self._file}: {error.strerror}") from error
                 if not decoded:
                     raise self._no_video(error) from error
             if not decoded:

@@ -113,8 +113,10 @@ class Feed:
         capture = self._capture_board.read()
         if capture is not self._capture and capture is not None:
             self._capture = capture
-            self.period_s = capture.row.period_s
-            self.stale_after_s = stale_after_s(self.period_s, self._asked_stale_after_s)
+            asked_s = self._asked_stale_after_s
+            # what was asked for gives way to the camera's own period, but not to one that has slowed down
+            self.period_s = capture.row.period_s if asked_s is None else capture.row.nominal_period_s
+            self.stale_after_s = stale_after_s(self.period_s, asked_s)
         if not self._judge(now_s) and self.guests:
             newest = self.newest.frame if self.newest else None
             without_s = self.outlook.without_live_s(round(now_s * 1e9))

@@ -42,16 +42,6 @@ pytestmark = pytest.mark.virtual_camera
             "--sensor-mode 640x480: this camera has none; choose auto",
         ),
         (
-            ["--encoder=hardware"],
-            "--encoder hardware: there is no JPEG encoder in this machine's hardware (/dev/video11; "
-            "Raspberry Pi 0 to 4 have one); leave it out",
-        ),
-        (
-            ["--tuning-file=imx219_noir.json"],
-            "--tuning-file imx219_noir.json: no such file here, nor in /usr/share/libcamera/ipa/rpi/vc4; "
-            "check its name",
-        ),
-        (
             ["--tuning-file=README.md"],
             "--tuning-file README.md: expected a tuning of libcamera in JSON (Expecting value: line 1 column "
             "1 (char 0))",
@@ -85,6 +75,25 @@ def test_a_camera_that_appears_later_is_picked_up(folder: Folder, tmp_path: Path
         eventually(lambda: _no_camera(service) > 1, 20, "an exit with 69")
         cameras.plug_in(STREET)
         service.ready(35)
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("--encoder=hardware", "--encoder hardware: there is no /dev/video11; on a Raspberry Pi 0 to 4 type"),
+        (
+            "--tuning-file=imx219_noir.json",
+            "--tuning-file imx219_noir.json: no such file here, nor in /usr/share/libcamera/ipa/rpi/vc4; "
+            "check its name",
+        ),
+    ],
+)
+def test_what_is_only_missing_now_is_tried_again(
+    cameras: VirtualCameras, argument: str, sentence: str
+) -> None:
+    with cameras.ringcast(f"--camera=picamera2:{STREET}", argument) as service:
+        eventually(lambda: f"no camera: {sentence}" in service.log, 20)
+        eventually(lambda: _no_camera(service) > 1, 20, "an exit with 69")
 
 
 def test_a_camera_that_is_chosen_by_id_is_waited_for(folder: Folder, tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import Any, Protocol
 
-from capture_proc.camera import Camera, CameraError, CameraWishes, NeverWorksError, Picture
+from capture_proc.camera import Camera, CameraError, CameraWishes, NeverWorksError, NoCameraError, Picture
 from capture_proc.camera_controls import values_for
 from capture_proc.cameras.picamera2.hardware import HardwarePictures
 from capture_proc.cameras.picamera2.library import (
-    HARDWARE_ENCODER,
     chosen,
     colour_space_name,
     controls_of,
@@ -25,7 +25,13 @@ from capture_proc.cameras.picamera2.library import (
     sensor_modes,
     use_tuning,
 )
-from capture_proc.cameras.picamera2.modes import SensorMode, full_view_mode, mode_of_size, part_of_view
+from capture_proc.cameras.picamera2.modes import (
+    SensorMode,
+    full_view_mode,
+    mode_of_size,
+    modes_from_json,
+    part_of_view,
+)
 from capture_proc.cameras.picamera2.planes import PlanePictures
 from capture_proc.options import DEFAULT_FPS, DEFAULT_SIZE, ControlOrder
 from capture_proc.orientation import Orientation
@@ -62,7 +68,8 @@ class Picamera2Camera(Camera):
 
         Raises:
             NoCameraError: it is not connected, or another program holds it.
-            NeverWorksError: it cannot do what was asked for.
+            NeverWorksError: it cannot do what was asked for. Another module on the ribbon may lack a control,
+                but mostly it is mistyped, and then a person must see it at once.
         """
         self._library = library
         if wishes.tuning_file is not None:
@@ -87,6 +94,26 @@ class Picamera2Camera(Camera):
             self._pictures.close()
         finally:
             self._picamera2.close()
+
+    @property
+    def stall_s(self) -> float:
+        """1.2 s and 5 periods: libcamera gives up on a sensor after a second, or 5 periods if that is more.
+
+        https://git.libcamera.org/libcamera/libcamera.git/tree/src/libcamera/pipeline/rpi/common
+        """
+        return 1.2 + 5 * self.period_s
+
+    @property
+    def first_frame_s(self) -> float:
+        """3 s, or 20 periods: a camera that works has given a frame by then, and another gives none."""
+        return max(3.0, 20 * self.period_s)
+
+    @property
+    def remembered(self) -> Any:
+        """The sensor's modes: to read them, the camera is configured for each one."""
+        if not self._modes:
+            return None
+        return {"id": self._id, "model": self._model, "modes": [asdict(mode) for mode in self._modes]}
 
     @property
     def granted(self) -> dict[str, Any]:
@@ -115,7 +142,7 @@ class Picamera2Camera(Camera):
         """Configure for YUV420, and read back what was granted."""
         size, fps = wishes.size or DEFAULT_SIZE, wishes.fps or DEFAULT_FPS
         orientation = wishes.orientation
-        mode, self._view = self._sensor_mode(wishes.sensor_mode, size, fps)
+        mode, self._view = self._sensor_mode(wishes, size, fps)
         wanted = self._picamera2.create_video_configuration(
             main={"size": size, "format": "YUV420"},
             raw=None,  # nobody here takes raw pictures, and their buffers are large
@@ -163,11 +190,24 @@ class Picamera2Camera(Camera):
         self._picamera2.set_controls(sent)
         return asked
 
+    def _known_modes(self, remembered: Any) -> tuple[list[SensorMode], bool]:
+        """Return the sensor's modes, and whether these are all, as the process before read them or anew."""
+        of_this_one = isinstance(remembered, dict) and (remembered["id"], remembered["model"]) == (
+            self._id,
+            self._model,
+        )
+        modes, complete = (
+            (modes_from_json(remembered["modes"]), True) if of_this_one else sensor_modes(self._picamera2)
+        )
+        self._modes = modes if complete else []
+        return modes, complete
+
     def _sensor_mode(
-        self, asked: tuple[int, int] | None, size: tuple[int, int], fps: float
+        self, wishes: CameraWishes, size: tuple[int, int], fps: float
     ) -> tuple[SensorMode | None, float | None]:
         """Return the sensor's mode, and how much of its view a picture of `size` shows then."""
-        modes, complete = sensor_modes(self._picamera2)
+        asked = wishes.sensor_mode
+        modes, complete = self._known_modes(wishes.remembered)
         if asked is not None and not complete and all(mode.size != asked for mode in modes):
             raise CameraError(f"--sensor-mode {asked[0]}x{asked[1]} could not be read; end what uses memory")
         if asked is not None:
@@ -253,11 +293,16 @@ class Picamera2Camera(Camera):
         return pictures
 
     def _hardware_pictures(self, quality: int) -> HardwarePictures:
-        encoder_class = self._library.hardware_encoder
+        encoder_class, device = self._library.hardware_encoder, self._library.hardware_encoder_device
         if encoder_class is None:
             raise NeverWorksError(
-                "--encoder hardware: there is no JPEG encoder in this machine's hardware "
-                f"({HARDWARE_ENCODER}; Raspberry Pi 0 to 4 have one); leave it out"
+                "--encoder hardware: a Raspberry Pi 5 has no JPEG encoder in hardware, only 0 to 4 have one; "
+                "leave it out"
+            )
+        if not device.exists():
+            raise NoCameraError(
+                f"--encoder hardware: there is no {device}; on a Raspberry Pi 0 to 4 type: sudo modprobe "
+                "bcm2835-codec; elsewhere leave it out"
             )
         if self._left:
             raise NeverWorksError(
@@ -268,5 +313,5 @@ class Picamera2Camera(Camera):
             return HardwarePictures(self._library, self._picamera2, encoder_class(), quality=quality)
         except (RuntimeError, OSError) as error:
             raise CameraError(
-                f"the JPEG encoder {HARDWARE_ENCODER} cannot be started ({error}); leave out --encoder"
+                f"the JPEG encoder {device} cannot be started ({error}); leave out --encoder"
             ) from error

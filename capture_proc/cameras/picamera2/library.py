@@ -59,16 +59,17 @@ class Library:
         self.manual_focus = int(controls.AfModeEnum.Manual)
         self.continuous_focus = int(controls.AfModeEnum.Continuous)
         # on a Raspberry Pi 5 the same name is an encoder in software
-        in_hardware = issubclass(MJPEGEncoder, V4L2Encoder) and HARDWARE_ENCODER.exists()
-        self.hardware_encoder = MJPEGEncoder if in_hardware else None
+        self.hardware_encoder = MJPEGEncoder if issubclass(MJPEGEncoder, V4L2Encoder) else None
+        self.hardware_encoder_device = HARDWARE_ENCODER
+        self.devices = Path("/dev")
 
 
 def list_cameras(library: Any, tuning_file: str | None = None) -> list[CameraFacts]:
     """Return the facts of every camera that Picamera2 finds. `library` is a `Library`, or its stand-in.
 
     Raises:
-        NoCameraError: there is none.
-        NeverWorksError: there is no such tuning.
+        NoCameraError: there is none, or no such tuning file.
+        NeverWorksError: the file is no tuning.
     """
     if tuning_file is not None:
         use_tuning(library, tuning_file)
@@ -109,6 +110,9 @@ def _facts(library: Any, picamera2: Any, camera_id: str, model: str) -> CameraFa
 def _connected(library: Any) -> list[dict[str, Any]]:
     cameras: list[dict[str, Any]] = library.Picamera2.global_camera_info()
     if not cameras:
+        refused = [device for device in sorted(library.devices.glob("media*")) if not _may_open(device)]
+        if refused:
+            raise NoCameraError(f"libcamera finds no camera: {_not_permitted(refused[0])}")
         tuning = os.environ.get(TUNING_VARIABLE)
         cure = (
             f"the --tuning-file {tuning}, or the cable at both ends" if tuning else "the cable at both ends"
@@ -117,6 +121,18 @@ def _connected(library: Any) -> list[dict[str, Any]]:
             f"libcamera finds no camera; check {cure}, then type: rpicam-hello --list-cameras"
         )
     return cameras
+
+
+def _may_open(device: Path) -> bool:
+    return os.access(device, os.R_OK | os.W_OK)
+
+
+def _not_permitted(device: object) -> str:
+    """Return a sentence, for a person who would look for a loose cable."""
+    return (
+        f"this user may not open {device}; type: sudo usermod -aG video $USER, and log in again "
+        "(or restart the service)"
+    )
 
 
 def chosen(library: Any, camera_id: str) -> dict[str, Any]:
@@ -147,7 +163,10 @@ def opened(library: Any, camera_id: str) -> Any:
     ids = [camera["Id"] for camera in library.Picamera2.global_camera_info()]
     try:
         picamera2 = library.Picamera2(ids.index(camera_id), tuning=os.environ.get(TUNING_VARIABLE))
-    except (RuntimeError, IndexError, ValueError) as error:
+    except PermissionError as error:  # of Picamera2's allocator, which opens /dev/dma_heap
+        refused = _not_permitted(error.filename or "/dev/dma_heap")
+        raise NoCameraError(f"the camera {camera_id} cannot be opened: {refused}") from error
+    except (OSError, RuntimeError, IndexError, ValueError) as error:
         why = error.__cause__ or error
         cure = "end the program that holds it" if "busy" in str(why) else "check its cable"
         raise NoCameraError(f"the camera {camera_id} cannot be opened ({why}); {cure}") from error
@@ -164,12 +183,13 @@ def use_tuning(library: Any, name: str) -> None:
     (https://github.com/raspberrypi/picamera2/issues/1103), so this comes before anything else.
 
     Raises:
-        NeverWorksError: there is no such file, or it is no tuning.
+        NoCameraError: there is no such file now.
+        NeverWorksError: it is no tuning.
     """
     places = [Path(name), *(folder / library.platform / name for folder in _TUNING_FOLDERS)]
-    found = next((place for place in places if place.is_file()), None)
+    found = next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113  False where pathlib's raises
     if found is None:
-        raise NeverWorksError(
+        raise NoCameraError(
             f"--tuning-file {name}: no such file here, nor in {_TUNING_FOLDERS[-1] / library.platform}; "
             "check its name"
         )
@@ -178,7 +198,9 @@ def use_tuning(library: Any, name: str) -> None:
         return  # libcamera's parser reads it as well, and Python has none
     try:
         tuning = json.loads(found.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise NoCameraError(f"--tuning-file {name} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise NeverWorksError(
             f"--tuning-file {name}: expected a tuning of libcamera in JSON ({error})"
         ) from error

@@ -7,8 +7,9 @@ and fast ones show only the middle of the view: 640x480 on a v2 module is 15 % o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from capture_proc.camera import NeverWorksError
 
@@ -50,6 +51,14 @@ class SensorMode:
 
     def __str__(self) -> str:
         return f"{self.size[0]}x{self.size[1]}"
+
+
+def modes_from_json(modes: Sequence[Mapping[str, Any]]) -> list[SensorMode]:
+    """Return modes that went through JSON, where tuples are lists."""
+    return [
+        SensorMode(tuple(mode["size"]), mode["bit_depth"], mode["fps"], tuple(mode["crop_px"]))
+        for mode in modes
+    ]
 
 
 def full_view_mode(modes: Sequence[SensorMode], size: tuple[int, int], fps: float) -> SensorMode:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,9 +25,11 @@ from capture_proc.fitting import FittingEncoder
 from capture_proc.frozen_scene import SceneWatch
 from capture_proc.jpeg import to_jpeg
 from capture_proc.orientation import Orientation
+from capture_proc.progress import Progress
 from shm_ring.frame import Frame
 from shm_ring.ring import Published
 from tests.fakes import FakeSink
+from tests.rows import capture_status
 
 pytestmark = pytest.mark.virtual_camera
 
@@ -36,6 +39,7 @@ FRAMES = 40
 def _library() -> Library:
     library = Library()
     library.hardware_encoder = JpegEncoder
+    library.hardware_encoder_device = Path("/dev/null")
     return library
 
 
@@ -49,7 +53,7 @@ def test_ready_jpegs_take_the_road_of_replayed_ones() -> None:
         clock=SystemClock(),
         limits=TimeLimits(stall_timeout_s=5, first_frame_timeout_s=10),
         scene=SceneWatch(10),
-        report=lambda _: None,
+        progress=Progress(lambda _: None, capture_status(), lambda _: None),
     )
     try:
         loop.run(lambda: len(sink.frames) >= FRAMES)

@@ -38,13 +38,14 @@ from server_proc.options import ServerOptions
 from shm_ring.errors import SegmentError
 from shm_ring.status import SupervisorStatus
 from supervisor_proc.child import Child
-from supervisor_proc.children import Service, capture_child, capture_limits, server_child
+from supervisor_proc.children import Service, capture_child, capture_limits, follow_capture, server_child
 from supervisor_proc.errors import ServiceError
 from supervisor_proc.health import Health
 from supervisor_proc.instance import AlreadyRunningError, lock_instance, runtime_directory
 from supervisor_proc.listening import listen, remove_files_of, urls
 from supervisor_proc.options import SupervisorOptions
 from supervisor_proc.orphans import reap_orphans
+from supervisor_proc.pi_health import PiHealth
 from supervisor_proc.process import become
 from supervisor_proc.restart_policy import State, Timing
 from supervisor_proc.sentence import in_a_sentence
@@ -104,7 +105,9 @@ def main(argv: Sequence[str]) -> int:
     first_frame_timeout_s = first_frame_timeout_or_default(capture.first_frame_timeout_s, stall_timeout_s)
     drill_file = drills.drill_file(runtime_directory(), options.instance)
     drill_file.unlink(missing_ok=True)
+    systemd = Notifier(os.environ)
     service = Service([*handed_down, *own], memory, Rings(memory), drill_file)
+    pi_health = PiHealth()
     timing, now_s = Timing(options.backoff_s, options.backoff_most_s), time.monotonic()
     of_camera = [*line.argv(CaptureOptions), *line.argv(Picamera2Options)]
     of_server = [*line.argv(ServerOptions), "--expected-size={}x{}".format(*expected_size(capture))]
@@ -112,11 +115,18 @@ def main(argv: Sequence[str]) -> int:
         return Supervisor(
             signals,
             service,
-            Notifier(os.environ),
+            systemd,
             capture=capture_child(
-                service, of_camera, capture_limits(stall_timeout_s, first_frame_timeout_s), now_s, timing
+                service,
+                of_camera,
+                capture_limits(stall_timeout_s, first_frame_timeout_s),
+                now_s,
+                timing,
+                pi_health.trouble,
             ),
             server=server_child(service, of_server, options.server_timeout_s, now_s, timing),
+            pi_health=pi_health,
+            stays=systemd.listens or bool(handed_down),
         ).run()
     finally:
         remove_files_of(own)
@@ -126,11 +136,20 @@ class Supervisor:
     """The poll loop. For the main thread, once per process."""
 
     def __init__(
-        self, signals: int, service: Service, systemd: Notifier, *, capture: Child, server: Child
+        self,
+        signals: int,
+        service: Service,
+        systemd: Notifier,
+        *,
+        capture: Child,
+        server: Child,
+        pi_health: PiHealth | None = None,
+        stays: bool = False,
     ) -> None:
         """Take what was made for the service, and its children.
 
-        `signals` is the descriptor from which the numbers of arrived signals are read.
+        `signals` is the descriptor from which the numbers of arrived signals are read. A service that
+        `stays` goes on serving when the camera can never work, and shows why.
         """
         self._signals = signals
         self._service = service
@@ -145,6 +164,9 @@ class Supervisor:
         self._server_was_ready = False
         self._drill_due = ""
         self._exit_code = os.EX_OK
+        self._pi_health = pi_health or PiHealth()
+        self._stays = stays
+        self._camera_is_done = False
         self._stopping = False
         self._stop_was_moved = False
         self._give_up_s = float("inf")
@@ -162,7 +184,8 @@ class Supervisor:
                 break
             for number in _arrived(self._signals):
                 self._on_signal(number, now_s)
-            self._follow_capture_limits()
+            self._pi_health.sample(now_s)
+            follow_capture(self._capture, self._rings.capture_board.read(), now_s)
             for child in self._children:
                 child.tick(now_s)
             self._drill()
@@ -197,8 +220,11 @@ class Supervisor:
             _log.info("%s: stopping", signal.Signals(number).name)
             self._stop(now_s)
         elif number == signal.SIGUSR1:
-            _log.info("SIGUSR1: the camera is restarted")
-            self._capture.restart(now_s)
+            if self._capture.policy.state is State.DONE:
+                _log.warning("SIGUSR1: the camera cannot be restarted alone; restart the service")
+            else:
+                _log.info("SIGUSR1: restarting the camera")
+                self._capture.restart(now_s)
         elif number == signal.SIGUSR2:
             self._order_drill(now_s)
 
@@ -244,17 +270,20 @@ class Supervisor:
         for child in self._children:
             child.stop(now_s)
 
-    def _follow_capture_limits(self) -> None:
-        """Take the time limits from capture's board: they follow from the footage's own frame rate."""
-        reading = self._rings.capture_board.read()
-        if reading is not None:
-            self._capture.policy.limits = capture_limits(
-                reading.row.stall_timeout_s, reading.row.first_frame_timeout_s
-            )
-
     def _end_without_camera(self, now_s: float) -> None:
-        """End the service when the capture process can never work."""
-        if self._capture.policy.state is State.DONE and not self._stopping:
+        """End the service when the capture process can never work, unless it is to stay.
+
+        Systemd would start it again as soon as a viewer connects to its socket, for as long as one tries.
+        """
+        if self._capture.policy.state is not State.DONE or self._stopping or self._camera_is_done:
+            return
+        self._camera_is_done = True
+        if self._stays:
+            _log.error(
+                "no picture until this is corrected and the service is restarted: %s",
+                self._capture.last_error or self._capture.last_reason,
+            )
+        else:
             self._exit_code = os.EX_USAGE
             self._stop(now_s)
 

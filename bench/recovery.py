@@ -11,6 +11,7 @@ With `--only` it measures only the faults named so and writes nothing. Exits wit
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -22,13 +23,17 @@ from tests.conditions import eventually
 from tests.fault_table import (
     FLAPPING,
     FLAPPING_WITHIN_S,
+    HANG_WHILE_OPENING,
+    OPENING_WITHIN_S,
     ROWS,
     Recovery,
     Row,
     recover,
     recover_again_and_again,
+    recover_from_hang_while_opening,
 )
 from tests.frozen_disk import CAMERA, Disk, new_disk
+from tests.hanging_open_camera import HANGS
 from tests.mjpeg import Audience
 from tests.running import Ringcast
 
@@ -39,12 +44,15 @@ def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--only", nargs="*", choices=[*(row.fault for row in ROWS), FLAPPING, FROZEN_DISK])
+    parser.add_argument(
+        "--only", nargs="*", choices=[*(row.fault for row in ROWS), HANG_WHILE_OPENING, FLAPPING, FROZEN_DISK]
+    )
     asked = parser.parse_args()
     rows, missed = [], False
     with tempfile.TemporaryDirectory() as folder, new_disk(Path(folder)) as disk:
         ways: list[tuple[str, float, Callable[[], Recovery]]] = [
             *((row.fault, row.within_s, lambda row=row: of_row(row)) for row in ROWS),
+            (HANG_WHILE_OPENING, OPENING_WITHIN_S, of_hang_while_opening),
             (FLAPPING, FLAPPING_WITHIN_S, of_flapping),
             (FROZEN_DISK, 2.0, lambda: of_frozen_disk(disk)),
         ]
@@ -79,6 +87,15 @@ def of_row(row: Row) -> Recovery:
     with Ringcast("--camera=pattern") as service:
         service.ready()
         return recover(service, row)
+
+
+def of_hang_while_opening() -> Recovery:
+    """Return what a viewer of a new service saw of a camera that hung once while it was opened."""
+    with tempfile.TemporaryDirectory() as hangs:
+        os.environ[HANGS] = hangs
+        with Ringcast("--camera=tests.hanging_open_camera:HangingOpenCamera") as service:
+            service.ready()
+            return recover_from_hang_while_opening(service, Path(hangs))
 
 
 def of_flapping() -> Recovery:

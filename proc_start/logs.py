@@ -18,6 +18,10 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+LAST_ERROR_FD = "RINGCAST_LAST_ERROR_FD"
+"""The environment variable by which a child knows where its supervisor reads why it ended."""
+_LAST_ERROR_BYTES = 1000
+
 _MOST_WAITING = 1000
 _FLUSH_S = 1.0
 
@@ -39,6 +43,19 @@ class _NeverWaitingHandler(logging.handlers.QueueHandler):
             self.lost += 1
 
 
+class _LastErrorHandler(logging.Handler):
+    """Leaves the last error for the supervisor, in memory that it reads once this process has ended."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(logging.ERROR)
+        self._descriptor = descriptor
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, record.getMessage().encode(errors="replace")[:_LAST_ERROR_BYTES], 0)
+
+
 def start_logging(process: str) -> None:
     """Log from INFO on to stderr in the name of `process`. To be called first thing."""
     _open_standard_descriptors()
@@ -51,6 +68,10 @@ def start_logging(process: str) -> None:
     everything = logging.getLogger()
     everything.setLevel(logging.INFO)
     everything.addHandler(_NeverWaitingHandler(_waiting))
+    last_error = os.environ.pop(LAST_ERROR_FD, "")
+    if last_error.isdecimal():
+        os.set_inheritable(int(last_error), False)
+        everything.addHandler(_LastErrorHandler(int(last_error)))
     logging.handlers.QueueListener(_waiting, writer).start()
 
 

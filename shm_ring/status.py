@@ -37,6 +37,10 @@ class CaptureStatus:
     """For how long pictures have been the same byte for byte, while their times moved on."""
     restarted_for_identical: bool
     """Whether a capture process was ended for that already; its successor reads it here."""
+    step: str = ""
+    """How far its start is: importing, opening, first frame; nothing where it does not say."""
+    rest_s: float = 0.0
+    """How long the camera should be left alone after two starts in a row without a first frame."""
     granted: Any = None
     """What the camera was asked for and gave, as it tells it."""
 
@@ -74,6 +78,8 @@ class ChildStatus:
     restarts: Mapping[str, int]
     """By reason."""
     last_reason: str | None
+    last_error: str | None
+    """The last error in the log of the process that ended last."""
     last_recovery_s: float | None
     recoveries_s: Mapping[str, int]
     """How many recoveries took how long."""

@@ -6,13 +6,12 @@ from __future__ import annotations
 import logging
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shm_ring.status import ChildStatus
 from supervisor_proc.exit_words import CAMERA_HANGS, HUNG, STUCK, in_words
-from supervisor_proc.pi_health import pi_trouble
-from supervisor_proc.process import Process
+from supervisor_proc.process import Process, Program
 from supervisor_proc.recoveries import Recoveries
 from supervisor_proc.restart_policy import Action, Limits, RestartPolicy, State, Timing
 
@@ -44,18 +43,18 @@ class Child:
     def __init__(
         self,
         name: str,
-        command: Sequence[str],
+        program: Program,
         *,
-        descriptors: Iterable[int] = (),
-        environment: Mapping[str, str] | None = None,
         watch: Watch,
         now_s: float,
         timing: Timing = Timing(),
         done_after: Callable[[int], bool] = lambda exit_code: False,
+        trouble: Callable[[float], str] = lambda now_s: "",
     ) -> None:
-        """Describe the child: its `command`, and the `descriptors` that it inherits.
+        """Describe the child.
 
-        After an exit code for which `done_after` is true it is done: it is not started again.
+        After an exit code for which `done_after` is true it is done: it is not started again. `trouble` says
+        what was wrong with the machine lately, for the log where the child hangs.
         """
         self.name = name
         self.policy = RestartPolicy(watch.limits, now_s, timing)
@@ -63,16 +62,20 @@ class Child:
         """Of the last process that ended; minus the signal's number where one killed it."""
         self.restarts: Counter[str] = Counter()
         self.last_reason: str | None = None
-        self._command = tuple(command)
-        self._descriptors = tuple(descriptors)
-        self._environment = environment or {}
+        self.last_error = ""
+        """The last error in the log of the last process that ended."""
+        self._program = program
         self.watch = watch
         self._recoveries = Recoveries()
         self._state, self._since_s = self.policy.state, now_s
         self._done_after = done_after
+        self._trouble = trouble
         self._seen_progress = watch.progress()
         self._process: Process | None = None
         self._cause: str | None = None
+        self._step = ""
+        self.started_s = now_s
+        """When the newest process was started."""
 
     def fileno(self) -> int | None:
         """Return the descriptor that is readable when the process has ended, None where there is none."""
@@ -97,6 +100,7 @@ class Child:
             tries=self.policy.tries,
             restarts=dict(self.restarts),
             last_reason=self.last_reason,
+            last_error=self.last_error or None,
             last_recovery_s=None if last_s is None else round(last_s, 3),
             recoveries_s=self._recoveries.histogram,
             next_start_ns=round(self.policy.deadline_s * 1e9) if state is State.BACKOFF else None,
@@ -119,7 +123,8 @@ class Child:
         if action is Action.ABORT:
             limits = self.policy.limits
             silent_s = limits.first_progress_s if before is State.STARTING else limits.progress_s
-            self._cause = f"hung: no progress for {silent_s:g} s"
+            at = f" ({self._step})" if self._step and before is State.STARTING else ""
+            self._cause = f"hung: no progress for {silent_s:g} s{at}"
         if exited:
             if before is State.RUNNING and self.exit_code == STUCK:
                 self._cause = HUNG
@@ -129,6 +134,12 @@ class Child:
         self._act(action, now_s)
         if self.policy.state is not self._state:
             self._state, self._since_s = self.policy.state, now_s
+
+    def take_step(self, step: str, now_s: float) -> None:
+        """Take how far the start of the process is, as it says itself."""
+        if step and step != self._step:
+            self._step = step
+            self.policy.step(now_s)
 
     def stop(self, now_s: float) -> None:
         """Stop the process for good."""
@@ -156,7 +167,7 @@ class Child:
                 self.name,
                 process.pid,
                 self._cause,
-                _of_pi(),
+                self._lately(now_s),
             )
             process.signal(signal.SIGUSR1)
         elif action is Action.KILL:
@@ -173,10 +184,9 @@ class Child:
 
     def _spawn(self, now_s: float) -> None:
         self._cause = None
+        self._step, self.started_s = "", now_s
         try:
-            self._process = Process(
-                self._command, descriptors=self._descriptors, environment=self._environment
-            )
+            self._process = Process(self._program)
         except OSError as error:  # no memory, or no process left
             self._cause = f"cannot be started: {error.strerror}"
             self.policy.tick(now_s, exited=True)
@@ -185,9 +195,10 @@ class Child:
     def _reap(self) -> bool:
         """Tell whether the process has ended."""
         exit_code = self._process.reap() if self._process else None
-        if exit_code is None:
+        if self._process is None or exit_code is None:
             return False
-        self.exit_code, self._process = exit_code, None
+        self.exit_code, self.last_error = exit_code, self._process.last_error
+        self._process = None
         return True
 
     def _report_exit(self, now_s: float) -> None:
@@ -199,10 +210,9 @@ class Child:
         level = logging.INFO if self._cause == _ASKED_FOR else logging.WARNING
         wait_s = self.policy.deadline_s - now_s
         when = f"in {wait_s:.2f} s" if wait_s > 0 else "at once"
-        of_pi = _of_pi() if self.exit_code in CAMERA_HANGS else ""
-        _log.log(level, "%s ended: %s; next start %s%s", self.name, self.last_reason, when, of_pi)
+        lately = self._lately(now_s) if self.exit_code in CAMERA_HANGS else ""
+        _log.log(level, "%s ended: %s; next start %s%s", self.name, self.last_reason, when, lately)
 
-
-def _of_pi() -> str:
-    trouble = pi_trouble()
-    return trouble and f"; {trouble}"
+    def _lately(self, now_s: float) -> str:
+        trouble = self._trouble(now_s)
+        return trouble and f"; {trouble}"

@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from proc_start.logs import LAST_ERROR_FD
 from proc_start.tether import SUPERVISOR_PID
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
@@ -33,6 +35,17 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), search_path)))}
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is started."""
+
+    command: Sequence[str]
+    descriptors: Sequence[int] = ()
+    """Those that it inherits."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What differs in its environment."""
+
+
 class Process:
     """A process from its start to its reaping. For the supervisor's main thread.
 
@@ -40,25 +53,27 @@ class Process:
     that made it ends (prctl(2), PR_SET_PDEATHSIG).
     """
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        *,
-        descriptors: Iterable[int],
-        environment: Mapping[str, str],
-    ) -> None:
-        """Start `command` in a session of its own; it inherits `descriptors`.
+    def __init__(self, program: Program) -> None:
+        """Start a program in a session of its own.
 
         Raises:
-            OSError: no memory or no process is left, or the program is gone.
+            OSError: no memory, no descriptor or no process is left, or the program is gone.
         """
-        self._popen = subprocess.Popen(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            pass_fds=tuple(descriptors),
-            start_new_session=True,
-            env={**_environment(), **environment, SUPERVISOR_PID: str(os.getpid())},
-        )
+        self.last_error = ""
+        """Once it is reaped: the last error of its log, nothing where it reported none."""
+        self._last_error_fd = os.memfd_create("ringcast-last-error")
+        own = {SUPERVISOR_PID: str(os.getpid()), LAST_ERROR_FD: str(self._last_error_fd)}
+        try:
+            self._popen = subprocess.Popen(
+                list(program.command),
+                stdin=subprocess.DEVNULL,
+                pass_fds=(*program.descriptors, self._last_error_fd),
+                start_new_session=True,
+                env={**_environment(), **program.environment, **own},
+            )
+        except BaseException:
+            os.close(self._last_error_fd)
+            raise
         self.pid = self._popen.pid
         self._pidfd: int | None = None
         with contextlib.suppress(OSError):  # without one, its end is seen at the next tick
@@ -87,6 +102,9 @@ class Process:
             # helpers may hold the camera; the group is its own while it is not reaped
             self.kill_group()
         exit_code = self._popen.wait()
+        with open(self._last_error_fd, "rb") as last_error:
+            last_error.seek(0)
+            self.last_error = " ".join(last_error.read().decode(errors="replace").split())
         if self._pidfd is not None:
             os.close(self._pidfd)
         return exit_code

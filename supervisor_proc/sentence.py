@@ -24,6 +24,8 @@ def in_a_sentence(
     if served.live:
         rate = f", {camera.fps:.0f} frames a second" if camera else ""
         return f"live picture{rate}, {watching}"
+    if capture.state == "done":
+        return f"no live picture: {capture.last_error or capture.last_reason}; {watching}"
     what = "camera gives no new picture" if capture.state == "running" else _of_child("camera", capture)
     return f"no live picture: {what}, {watching}"
 

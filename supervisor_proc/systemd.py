@@ -34,6 +34,11 @@ class Notifier:
         # a quarter, for systemd recommends half, and the sign of life that this waits for takes a second
         self._period_s = int(watchdog_us) / 4e6 if watchdog_us.isdecimal() and for_us else float("inf")
 
+    @property
+    def listens(self) -> bool:
+        """Whether somebody listens."""
+        return bool(self._address)
+
     def say(self, line: str) -> None:
         """Send a line such as READY=1; systemd that does not take it is not waited for."""
         if self._address:

@@ -11,7 +11,9 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
+from supervisor_proc.children import IMPORTING_S
 from tests.conditions import eventually
 from tests.drilling import drill
 from tests.knocking import Knocker
@@ -27,6 +29,9 @@ _LIFE_FRAMES = 25
 """At 20 a second: a life that pays for its failure lasts longer than four times the first wait of 0.25 s."""
 FLAPPING = "camera-crash every 6 s, 12 times"
 FLAPPING_WITHIN_S = 1.0
+HANG_WHILE_OPENING = "hang while opening"
+OPENING_WITHIN_S = IMPORTING_S + 3.0
+"""A capture process that says how far its start is needs no more than `OPENING_S` and a start."""
 _CRASHED = "capture ended: killed by SIGSEGV; next start"
 
 
@@ -141,6 +146,29 @@ def recover_again_and_again(service: Ringcast, *, crashes: int, every_s: float) 
             longest_silence_s=max(two.at_s - one.at_s for one, two in itertools.pairwise(viewer.seen)),
             connections=viewer.connections,
             refused=len(knocker.refused),
+        )
+
+
+def recover_from_hang_while_opening(service: Ringcast, hangs: Path) -> Recovery:
+    """Kill the capture process of a `HangingOpenCamera`; its successor hangs, and the next one works."""
+    with Audience(service.port, 1) as audience:
+        (viewer,) = audience.viewers
+        eventually(lambda: len(viewer.frames) > _LIFE_FRAMES, what="frames before the fault")
+        (hangs / "one").touch()
+        _make(service, "capture-kill")
+        eventually(lambda: "capture ended: hung" in service.log, OPENING_WITHIN_S, "the end of the hang")
+        ended_s = time.monotonic()
+        sides = eventually(lambda: _gap(viewer.frames, ended_s), 5, "new frames after the fault")
+        assert sides is not None
+        last, first = sides
+        audience.check()
+        placeholders = [seen.at_s for seen in viewer.seen if seen.freshness == "placeholder"]
+        return Recovery(
+            took_s=first.at_s - last.at_s,
+            placeholder_after_s=min(placeholders) - last.at_s,
+            longest_silence_s=max(two.at_s - one.at_s for one, two in itertools.pairwise(viewer.seen)),
+            connections=viewer.connections,
+            refused=0,
         )
 
 

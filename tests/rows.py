@@ -12,7 +12,8 @@ def child_status(**differs: Any) -> ChildStatus:
     """Return the row of a child that runs."""
     usual = {
         "state": "running", "since_ns": 0, "stuck": False, "pid": 7, "watches": "new frames", "limit_s": 2.0,
-        "tries": 0, "restarts": {}, "last_reason": None, "last_recovery_s": None, "recoveries_s": {},
+        "tries": 0, "restarts": {}, "last_reason": None, "last_error": None,
+        "last_recovery_s": None, "recoveries_s": {},
         "next_start_ns": None,
     }  # fmt: skip
     return ChildStatus(**{**usual, **differs})

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_proc.child import Child, Watch
+from supervisor_proc.process import Program
 from supervisor_proc.restart_policy import Limits, State, Timing
 from tests.conditions import eventually
 from tests.running import alive
@@ -31,6 +32,8 @@ if how == "helped":
     import subprocess
     helper = subprocess.Popen(["sleep", "60"])
     open(beat + ".helper", "w").write(str(helper.pid))
+if how == "hangs":
+    time.sleep(60)
 if how == "exits":
     sys.exit(75)
 open(beat, "a").write("x")
@@ -54,15 +57,17 @@ class Ward:
         *,
         program: str = sys.executable,
         done_after: Callable[[int], bool] = lambda _: False,
+        trouble: str = "",
     ) -> None:
         beat = folder / "beat"
         beat.touch()
         self.child = Child(
             "misbehaving",
-            [program, "-m", "misbehaving_proc", how, str(beat)],
+            Program([program, "-m", "misbehaving_proc", how, str(beat)]),
             watch=Watch(lambda: beat.stat().st_size, "beats", limits),
             now_s=time.monotonic(),
             done_after=done_after,
+            trouble=lambda now_s: trouble,
         )
 
     def until(self, *states: State, within_s: float = 15.0) -> None:
@@ -143,13 +148,25 @@ def test_a_killed_child_is_started_again(folder: Path) -> None:
 def test_a_hung_child_prints_its_stacks_and_is_started_again(
     folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    ward = Ward(folder, "well", Limits(10, 0.3))
+    ward = Ward(folder, "well", Limits(10, 0.3), trouble="under-voltage 3 s before")
     ward.until(State.RUNNING)
     ward.until(State.ABORTING)
     ward.until(State.BACKOFF)
+    assert "if it can print them; under-voltage 3 s before" in caplog.text
     assert ward.child.last_reason == "hung: no progress for 0.3 s"
     assert "most recent call first" in capfd.readouterr().err
     assert "its stacks follow" in caplog.text
+
+
+def test_one_that_hangs_at_its_start_prints_its_stacks_too(
+    folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    ward = Ward(folder, "hangs", Limits(3.0, 60))
+    ward.until(State.STARTING)
+    ward.until(State.ABORTING)
+    ward.until(State.BACKOFF)
+    assert ward.child.last_reason == "hung: no progress for 3 s"
+    assert "most recent call first" in capfd.readouterr().err
 
 
 def test_a_child_that_ignores_sigterm_is_killed(folder: Path) -> None:

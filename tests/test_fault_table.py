@@ -19,6 +19,7 @@ from tests.conditions import eventually
 from tests.drilling import drill
 from tests.fault_table import (
     FLAPPING_WITHIN_S,
+    OPENING_WITHIN_S,
     PRINT_STACKS,
     ROWS,
     STALE_S,
@@ -26,7 +27,9 @@ from tests.fault_table import (
     Row,
     recover,
     recover_again_and_again,
+    recover_from_hang_while_opening,
 )
+from tests.hanging_open_camera import HANGS, HangingOpenCamera
 from tests.mjpeg import Audience
 from tests.reading import read_in
 from tests.running import Ringcast
@@ -71,6 +74,20 @@ def test_a_camera_that_crashes_again_and_again_is_not_punished_for_it() -> None:
         worst = recover_again_and_again(service, crashes=4, every_s=1.5)
         assert worst.took_s < 3 * FLAPPING_WITHIN_S, "a start on a busy machine, and no wait"
         assert service.log.count("killed by SIGSEGV; next start at once") == 4
+
+
+def test_a_camera_that_hangs_while_it_is_opened_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libcamera does so after an unclean end of the process before, and no stall limit runs there."""
+    monkeypatch.setenv(HANGS, str(tmp_path))
+    with Ringcast(f"--camera={HangingOpenCamera.__module__}:{HangingOpenCamera.__name__}") as service:
+        service.ready()
+        recovery = recover_from_hang_while_opening(service, tmp_path)
+        assert recovery.took_s < OPENING_WITHIN_S
+        assert recovery.connections == 1
+        assert recovery.longest_silence_s < _ONCE_A_SECOND_S
+        assert re.search(r'hanging_open_camera.py", line \d+ in __init__', service.log), "its stacks"
 
 
 def test_frames_flow_on_while_the_supervisor_is_frozen() -> None:

@@ -34,6 +34,7 @@ from tests.running import CHECKOUT, Ringcast, alive, environment, in_shared_memo
 pytestmark = pytest.mark.process
 
 ORPHANS = 5
+LAST_ERROR = "/memfd:ringcast-last-error (deleted)"
 
 
 def _stat(process: Path) -> list[str]:
@@ -125,9 +126,15 @@ def test_each_process_holds_the_descriptors_that_it_needs_and_no_other() -> None
         }
         # Python's mmap keeps a descriptor of its own beside the one that it was given
         expected = {
-            capture: {rings["frames"]: 2, rings["capture"]: 2, "anon_inode:[eventfd]": 1},
+            capture: {
+                rings["frames"]: 2,
+                rings["capture"]: 2,
+                "anon_inode:[eventfd]": 1,
+                LAST_ERROR: 1,
+            },
             server: {
                 **dict.fromkeys(rings.values(), 2),
+                LAST_ERROR: 1,
                 "anon_inode:[eventfd]": 2,  # the doorbell, and how Waitress's threads wake the fan-out
                 "anon_inode:[eventpoll]": 1,
                 "pipe": 3,  # how they wake Waitress's main loop; it keeps the one end twice

@@ -39,6 +39,8 @@ def test_what_is_the_matter_and_since_when(since_s: float, had_frames: bool, exp
         ({"state": "running"}, "camera gives no new picture"),
         ({"state": "killing"}, "camera hangs and is being killed"),
         ({"state": "stuck"}, "camera driver hangs, a reboot may be needed"),
+        ({"state": "done"}, "camera is switched off"),
+        ({"state": "done", "last_error": "no such control"}, "no such control"),
         ({"state": "backoff", "next_start_ns": 100 * S}, "camera is being restarted"),
         ({"state": "backoff", "next_start_ns": 104 * S}, "camera stopped, next try in 4 s"),
         (

@@ -44,6 +44,12 @@ LIVE, NOT_LIVE = server_status(), server_status(live=False)
             NOT_LIVE,
             "no live picture: camera hangs in the kernel, a reboot may be needed, nobody watches",
         ),
+        (
+            child_status(state="done", last_error="--control AfMode: this camera has no such control"),
+            child("running"),
+            NOT_LIVE,
+            "no live picture: --control AfMode: this camera has no such control; nobody watches",
+        ),
         (child("running"), child("starting"), LIVE, "nobody can watch: server is starting"),
         (child("running"), child("running"), None, "nobody can watch: server is running"),
     ],

@@ -23,6 +23,7 @@ class FakeChild:
     """A child without a process, whose state a test sets."""
 
     pid: int | None = 4711
+    last_error = ""
 
     def __init__(self, name: str, state: State) -> None:
         self.name = name

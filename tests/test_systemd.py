@@ -134,6 +134,55 @@ def test_it_serves_on_every_socket_that_systemd_bound(tmp_path: Path) -> None:
         assert file.is_socket(), "it is systemd's"
 
 
+UNFIT = "--camera=tests.unfit_camera:UnfitCamera"
+WHY = "expected unfit camera to have a period_s of more than 0 seconds, got -1.0"
+
+
+def it_stays_and_says_why(service: Ringcast) -> None:
+    service.status()  # with a socket of systemd's it starts only when somebody connects
+    eventually(lambda: "no picture until this is corrected and the service is restarted: " in service.log)
+    capture = eventually(
+        lambda: (told := service.status()["supervisor"]["capture"])["state"] == "done" and told
+    )
+    assert (capture["last_error"], capture["restarts"]) == (WHY, {})
+    code, body = service.get("/readyz")
+    assert (code, WHY in body.decode()) == (503, True)
+    assert service.get("/snapshot")[0] == 503, "a placeholder"
+    os.kill(service.server_pid(), signal.SIGKILL)
+    eventually(lambda: service.status()["supervisor"]["server"]["restarts"], what="a new server")
+    service.process.send_signal(signal.SIGUSR1)
+    eventually(lambda: "the camera cannot be restarted alone; restart the service" in service.log)
+    assert service.process.poll() is None
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("systemd", ["file"], indirect=True)
+def test_a_camera_that_can_never_work_does_not_end_a_service_of_systemd(systemd: Systemd) -> None:
+    """The page asks once a second: systemd would start it again for as long as a browser shows it."""
+    with under(systemd, UNFIT) as service:
+        it_stays_and_says_why(service)
+        eventually(lambda: systemd.last_status() == f"no live picture: {WHY}; nobody watches")
+        fed = systemd.fed()
+        eventually(lambda: systemd.fed() > fed + 1, what="food")
+
+
+@pytest.mark.process
+def test_nor_does_it_under_socket_activation() -> None:
+    """Without NOTIFY_SOCKET: started by a super-server of another make."""
+    activate = shutil.which("systemd-socket-activate")
+    assert activate, "sudo apt install systemd"
+    listen = f"--listen=127.0.0.1:{free_port()}"
+    with Ringcast(UNFIT, listen, command=(activate, listen, sys.executable, "supervisor.py")) as service:
+        it_stays_and_says_why(service)
+
+
+@pytest.mark.process
+def test_started_by_hand_it_ends() -> None:
+    with Ringcast(UNFIT) as service:
+        assert service.wait(20) == os.EX_USAGE
+    assert WHY in service.log
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("good", [0, 1])
 def test_a_socket_that_is_none_to_listen_on_is_told_once(good: int) -> None:

@@ -30,7 +30,7 @@ def remedy(supervisor: Reading[SupervisorStatus] | None, now_ns: int) -> str:
         "killing": "camera hangs and is being killed",
         "stuck": "camera driver hangs, a reboot may be needed",
         "backoff": _next_try(camera, now_ns),
-        "done": "camera is switched off",
+        "done": camera.last_error or "camera is switched off",
     }.get(camera.state, "")
 
 

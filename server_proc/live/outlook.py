@@ -69,4 +69,5 @@ class Outlook:
         what = "no frame yet" if age_s is None else f"the newest frame is {age_s:.1f} s old"
         camera = self.supervisor.row.capture if self.supervisor else None
         state, reason = (camera.state, camera.last_reason) if camera else ("unknown", None)
-        return f"{what}; camera process: {state}" + (f", last ended: {reason}" if reason else "")
+        why = f": {camera.last_error}" if camera and state == "done" and camera.last_error else ""
+        return f"{what}; camera process: {state}" + (f", last ended: {reason}{why}" if reason else "")

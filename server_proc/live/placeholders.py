@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -18,6 +19,9 @@ from shm_ring.frame import Frame
 from shm_ring.status import SupervisorStatus
 
 _log = logging.getLogger(__name__)
+
+_LINE_LETTERS = 50
+"""An error of the camera may be long."""
 
 
 class Placeholders:
@@ -56,7 +60,7 @@ class Placeholders:
         size = (self._last.facts.width_px, self._last.facts.height_px)
         title = headline(without_live_s, had_frames=newest is not None)
         does = remedy(supervisor, round(now_s * 1e9))
-        lines = (title, does) if does else (title,)
+        lines = (title, *textwrap.wrap(does, _LINE_LETTERS))
         try:
             self._drawing = self._painter.submit(_draw, newest and newest.jpeg, size, lines)
         except RuntimeError as error:  # no thread can be started

@@ -42,9 +42,9 @@ class Parser(HTTPRequestParser):
         except ValueError as error:  # half an IPv6 address, a length of thousands of digits
             raise ParsingError("Malformed request") from error
         if "TRANSFER_ENCODING" in self.headers:
-            raise ParsingError("Transfer-Encoding in a request that is not HTTP/1.1")
+            raise ParsingError("Transfer-Encoding needs HTTP/1.1")
         if self.chunked and "CONTENT_LENGTH" in self.headers:
-            raise ParsingError("both Transfer-Encoding and Content-Length")
+            raise ParsingError("Expected Transfer-Encoding or Content-Length, got both")
 
 
 class Channel(HTTPChannel):

@@ -59,7 +59,7 @@ def test_a_limit_that_cannot_be_raised_is_told() -> None:
         service.ready()
         eventually(lambda: "--max-viewers 1000 needs" in service.log)
         assert (
-            "open files, and only 512 are allowed; lower it, or raise the limit (ulimit -Hn)" in service.log
+            "open files, but only 512 are allowed; lower it, or raise the limit (ulimit -Hn)" in service.log
         )
 
 

@@ -86,6 +86,24 @@ def test_a_class_of_somebodys_own_gets_what_was_asked_for() -> None:
     assert camera.period_s == 0.1
 
 
+class Wishing(Camera):
+    """It keeps what was wished of it, as one that derives from Picamera2Camera does."""
+
+    name, period_s = "wishing", 0.1
+
+    def __init__(self, wishes: CameraWishes) -> None:
+        self.wishes = wishes
+
+
+def test_a_class_of_somebodys_own_is_not_asked_for_what_is_done_for_it() -> None:
+    """Its name was taken for the Id of a camera, and its pictures would have been turned twice."""
+    options = CaptureOptions(camera="tests.test_camera_kinds:Wishing", fps=10, rotate=180)
+    camera = open_camera(options)
+    assert isinstance(camera, TurnedCamera)
+    assert isinstance(camera._camera, Wishing)
+    assert camera._camera.wishes == CameraWishes(fps=10)
+
+
 class Bare:
     """As README's: it derives from nothing, and says no more than it must."""
 

@@ -41,6 +41,7 @@ def test_an_instance_runs_once_and_its_lock_dies_with_it() -> None:
     os.close(lock_instance("locktest"))
 
 
+@pytest.mark.process
 def test_its_folder_is_not_cleaned_while_it_runs(tmp_path: Path) -> None:
     """Debian 13 removes what lay in /tmp for ten days; a second start took a new lock then."""
     clean = shutil.which("systemd-tmpfiles")

@@ -18,7 +18,7 @@ from pathlib import Path
 from capture_proc.camera import Camera, CameraWishes, NeverWorksError, NoCameraError, OwnCamera
 from capture_proc.camera_list import CameraFacts
 from capture_proc.options import CaptureOptions, Picamera2Options
-from capture_proc.orientation import Orientation
+from capture_proc.orientation import UPRIGHT, Orientation
 from proc_start.options import options_of
 
 _log = logging.getLogger(__name__)
@@ -183,7 +183,8 @@ def _own_class(wishes: CameraWishes) -> Opener:
         )
 
     def open_own(wishes: CameraWishes) -> Camera:
-        camera = own_class(wishes)
+        # the Id named the class itself, and its pictures are turned here
+        camera = own_class(dataclasses.replace(wishes, id="", orientation=UPRIGHT))
         return camera if isinstance(camera, Camera) else OwnCamera(camera)
 
     return open_own

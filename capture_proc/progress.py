@@ -16,6 +16,7 @@ from capture_proc.options import (
     first_frame_timeout_or_default,
     stall_timeout_or_default,
 )
+from proc_start.logs import STDERR
 from shm_ring.status import CaptureStatus, Step
 
 _STUCK_MARGIN_S = 0.35
@@ -27,7 +28,7 @@ def end_when_stuck(within_s: float) -> None:
 
     faulthandler does it in a thread in C, whatever holds the interpreter.
     """
-    faulthandler.dump_traceback_later(within_s + _STUCK_MARGIN_S, exit=True)
+    faulthandler.dump_traceback_later(within_s + _STUCK_MARGIN_S, exit=True, file=STDERR)
 
 
 class Progress:

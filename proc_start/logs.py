@@ -22,6 +22,9 @@ LAST_ERROR_FD = "RINGCAST_LAST_ERROR_FD"
 """The environment variable by which a child knows where its supervisor reads why it ended."""
 _LAST_ERROR_BYTES = 1000
 
+STDERR = 2
+"""For faulthandler: it flushes a file object first, and waits for sys.stderr while nobody reads the log."""
+
 _MOST_WAITING = 1000
 _FLUSH_S = 1.0
 

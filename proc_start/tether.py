@@ -10,6 +10,8 @@ import os
 import signal
 from collections.abc import Iterable
 
+from proc_start.logs import STDERR
+
 _log = logging.getLogger(__name__)
 
 SUPERVISOR_PID = "RINGCAST_SUPERVISOR_PID"
@@ -26,8 +28,8 @@ def tie_to_supervisor(inherited: Iterable[int]) -> None:
     """
     for descriptor in inherited:
         os.set_inheritable(descriptor, False)  # libcamera starts helpers of its own
-    faulthandler.enable()  # a crash in C code prints its stacks
-    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+    faulthandler.enable(file=STDERR)  # a crash in C code prints its stacks
+    faulthandler.register(signal.SIGUSR1, file=STDERR, all_threads=True, chain=False)
     supervisor_pid = os.environ.pop(SUPERVISOR_PID, None)
     if supervisor_pid is None:
         return

@@ -24,11 +24,12 @@ _numbers = itertools.count()
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Return this process's environment without what a `make` above it put there, with `changes`."""
-    without_make = {
-        name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
-    }
-    return {**without_make, **changes}
+    """Return this process's environment without what a `make` above it put there, with `changes`.
+
+    And without PYTHONUNBUFFERED, which users do not have: it hides what waits for the lock of sys.stderr.
+    """
+    others = ("MAKE", "MFLAGS", "PYTHONUNBUFFERED")
+    return {**{name: text for name, text in os.environ.items() if not name.startswith(others)}, **changes}
 
 
 def alive(pid: int) -> bool:

@@ -114,7 +114,8 @@ def _bound(address: TcpAddress) -> socket.socket:
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     family, *_, where = min(found, key=lambda it: it[0] != socket.AF_INET)
     listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
+    with contextlib.ExitStack() as failing:
+        failing.callback(listening.close)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address.host != "::")
@@ -124,9 +125,7 @@ def _bound(address: TcpAddress) -> socket.socket:
             _warn_if_not_here(family, address.host)
         listening.bind(where)
         listening.listen(_BACKLOG)
-    except BaseException:
-        listening.close()
-        raise
+        failing.pop_all()
     return listening
 
 

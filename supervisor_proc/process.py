@@ -63,7 +63,8 @@ class Process:
         """Once it is reaped: the last error of its log, nothing where it reported none."""
         self._last_error_fd = os.memfd_create("ringcast-last-error")
         own = {SUPERVISOR_PID: str(os.getpid()), LAST_ERROR_FD: str(self._last_error_fd)}
-        try:
+        with contextlib.ExitStack() as failing:
+            failing.callback(os.close, self._last_error_fd)
             self._popen = subprocess.Popen(
                 list(program.command),
                 stdin=subprocess.DEVNULL,
@@ -71,9 +72,7 @@ class Process:
                 start_new_session=True,
                 env={**_environment(), **program.environment, **own},
             )
-        except BaseException:
-            os.close(self._last_error_fd)
-            raise
+            failing.pop_all()
         self.pid = self._popen.pid
         self._pidfd: int | None = None
         with contextlib.suppress(OSError):  # without one, its end is seen at the next tick

@@ -25,13 +25,12 @@ class Machine:
         command = ("setpriv", "--pdeathsig=KILL", "sh", "-c", into_cgroup, "sh", *unshare)
         self._process = subprocess.Popen(command, cwd=CHECKOUT)
         self._pid = 0
-        try:
+        with contextlib.ExitStack() as failing:
+            failing.callback(self.close)
             children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
             self._pid = int(eventually(lambda: children.read_text().strip(), what="process 1"))
             eventually(lambda: self.says("systemctl", "is-system-running") == "running", what="systemd")
-        except BaseException:
-            self.close()
-            raise
+            failing.pop_all()
 
     def run(self, *command: str, **changes: str) -> subprocess.CompletedProcess[str]:
         """Run a command there."""

@@ -14,7 +14,7 @@ from capture_proc.capture import limits_of
 from capture_proc.options import CaptureOptions
 from tests.conditions import eventually
 from tests.fakes import FakeCamera, FakeClock
-from tests.hanging_camera import FOLDER_VARIABLE
+from tests.hanging_open_camera import HANGS
 from tests.mjpeg import Audience
 from tests.running import Ringcast
 from tests.slowing_camera import SLOW_S
@@ -70,8 +70,9 @@ def test_a_camera_that_hangs_while_it_is_opened_ends_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one wedge without an alarm: it took the supervisor 20 s, and a SIGKILL."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    with Ringcast("--camera=tests.hanging_camera:HangingCamera") as service:
+    monkeypatch.setenv(HANGS, str(tmp_path))
+    (tmp_path / "once").touch()
+    with Ringcast("--camera=tests.hanging_open_camera:HangingOpenCamera") as service:
         camera = eventually(
             lambda: (row := service.status()["camera"]) and row["step"] == "opening" and row, 20
         )
@@ -80,7 +81,7 @@ def test_a_camera_that_hangs_while_it_is_opened_ends_itself(
         status = service.ready(30)
         assert status["supervisor"]["capture"]["restarts"] == {"hung or failed at its start (exit 1)": 1}
         assert eventually(lambda: service.status()["camera"])["step"] == "running"
-    assert 'hanging_camera.py", line' in service.log, "its stacks"
+    assert 'hanging_open_camera.py", line' in service.log, "its stacks"
 
 
 @pytest.mark.process

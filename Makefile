@@ -11,7 +11,7 @@ CLIENTS := .venv/clients/installed
 run: $(INSTALLED)
 	@exec .venv/bin/python supervisor.py $(ARGS)
 
-# As a service that starts with the machine, as root; see README.md.
+# As a service that starts with the machine, as root; see docs/service.md.
 install uninstall:
 	@PYTHON='$(PYTHON)' deploy/$@
 

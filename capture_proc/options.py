@@ -120,21 +120,22 @@ class CaptureOptions:
     quality: int = option(
         str(DEFAULT_QUALITY),
         expects="a JPEG quality from 1 to 100",
-        help="JPEG quality, 1 to 100; ready JPEGs are not encoded again",
+        help="JPEG quality, 1 to 100; lower for a while when a frame does not fit its slot; ready JPEGs stay "
+        "as they are",
         parse=number(int, 1, 100),
     )
     stall_timeout_s: float | None = option(
         "auto",
         expects="seconds from 0.5 to 60",
         help="seconds after the last frame, 0.5 to 60, until the camera is restarted; "
-        "auto: 2, or 8 frame periods if that is more",
+        "auto: 2, or 8 frame periods if that is more; with Picamera2 1.2 and 5 periods",
         parse=number(float, 0.5, 60, auto=True),
     )
     first_frame_timeout_s: float | None = option(
         "auto",
         expects="seconds from 0.5 to 300",
         help="seconds, 0.5 to 300, that an open camera may take to its first frame; auto: 10, or the stall "
-        "limit if that is more",
+        "limit if that is more; with Picamera2 3, or 20 frame periods",
         parse=number(float, 0.5, 300, auto=True),
     )
     identical_after_s: float | None = option(

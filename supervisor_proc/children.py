@@ -17,10 +17,10 @@ from supervisor_proc.process import Program, command_of
 from supervisor_proc.restart_policy import Limits, Timing
 from supervisor_proc.shared_memory import Rings, SharedMemory
 
-IMPORTING_S = 20.0
-"""How long a capture process may take to its first step, and for its imports, from a cold SD card."""
+FIRST_STEP_S = 20.0
+"""How long a capture process may take until it says how far its start is, from a cold SD card."""
 OPENING_S = 10.0
-"""How long a camera may take to be opened."""
+"""How long a camera may take to be opened, where the process does not say how far its start is."""
 FIRST_BOARD_S = 10.0
 """How long a server may take to its first heartbeat, or twice its limit if that is more."""
 _SUPERVISORS_MARGIN_S = 1.0
@@ -37,18 +37,10 @@ class Service:
     drill_file: Path
 
 
-def capture_limits(
-    stall_timeout_s: float, first_frame_timeout_s: float, step: str = "", rest_s: float = 0.0
-) -> Limits:
-    """Return the deadlines of a capture process that ends by itself at these limits.
-
-    `step` is how far its start is, from when on the first one counts; nothing where it has not said so.
-    """
-    first_progress_s = {
-        "opening": OPENING_S + _SUPERVISORS_MARGIN_S,
-        "first frame": first_frame_timeout_s + _SUPERVISORS_MARGIN_S,
-    }.get(step, max(IMPORTING_S, OPENING_S + first_frame_timeout_s))
-    return Limits(first_progress_s, stall_timeout_s + _SUPERVISORS_MARGIN_S, rest_s)
+def capture_limits(stall_timeout_s: float, first_frame_timeout_s: float) -> Limits:
+    """Return the deadlines of a capture process that has not said how far its start is."""
+    first_progress_s = max(FIRST_STEP_S, OPENING_S + first_frame_timeout_s)
+    return Limits(first_progress_s, stall_timeout_s + _SUPERVISORS_MARGIN_S)
 
 
 def capture_child(
@@ -84,13 +76,17 @@ def capture_child(
 def follow_capture(capture: Child, reading: Reading[CaptureStatus] | None, now_s: float) -> None:
     """Take the time limits from capture's board, and how far the start of its process is.
 
-    The limits are those of its predecessor, until it says something itself.
+    The limits are those of its predecessor, until it says something itself. From then on each step of its
+    start has the limit that the process says.
     """
     if reading is None:
         return
     row = reading.row
     step = row.step if reading.written_ns / 1e9 >= capture.started_s else ""
-    limits = capture_limits(row.stall_timeout_s, row.first_frame_timeout_s, step, row.rest_s)
+    limits = capture_limits(row.stall_timeout_s, row.first_frame_timeout_s)
+    limits.rest_s = row.rest_s
+    if step:
+        limits.first_progress_s = row.step_limit_s + _SUPERVISORS_MARGIN_S
     capture.policy.limits = limits
     capture.take_step(step, now_s)
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from supervisor_proc.children import IMPORTING_S
+from supervisor_proc.children import OPENING_S
 from tests.conditions import eventually
 from tests.drilling import drill
 from tests.knocking import Knocker
@@ -30,8 +30,8 @@ _LIFE_FRAMES = 25
 FLAPPING = "camera-crash every 6 s, 12 times"
 FLAPPING_WITHIN_S = 1.0
 HANG_WHILE_OPENING = "hang while opening"
-OPENING_WITHIN_S = IMPORTING_S + 3.0
-"""A capture process that says how far its start is needs no more than `OPENING_S` and a start."""
+OPENING_WITHIN_S = OPENING_S + 3.0
+"""The limit of the opening, and a start."""
 _CRASHED = "capture ended: killed by SIGSEGV; next start"
 
 

@@ -11,7 +11,7 @@ import pytest
 from shm_ring.board import Reading
 from shm_ring.status import CaptureStatus
 from supervisor_proc.child import Child, Watch
-from supervisor_proc.children import IMPORTING_S, OPENING_S, capture_limits, follow_capture
+from supervisor_proc.children import FIRST_STEP_S, capture_limits, follow_capture
 from supervisor_proc.process import Program
 from supervisor_proc.restart_policy import Limits, State, Timing
 from tests.conditions import eventually
@@ -48,14 +48,15 @@ def end(child: Child) -> None:
 
 
 def test_each_step_of_a_start_has_its_own_limit(starting: Child, caplog: pytest.LogCaptureFixture) -> None:
-    """Twenty seconds for all of it let a camera that hangs in its opening look as if it were importing."""
+    """Twenty seconds for all of it let a camera that hangs in its opening look as if it were importing; and a
+    process that gives itself more than that, as from a cold SD card, was killed before its own alarm."""
     assert starting.policy.deadline_s == 120.0
-    follow_capture(starting, said(105.0, step="importing"), 105.0)
-    assert starting.policy.deadline_s == 105.0 + IMPORTING_S
-    follow_capture(starting, said(110.0, step="opening"), 110.0)
-    opened_by_s = 110.0 + OPENING_S + 1
+    follow_capture(starting, said(105.0, step="importing", step_limit_s=30.0), 105.0)
+    assert starting.policy.deadline_s == 105.0 + 30.0 + 1
+    follow_capture(starting, said(110.0, step="opening", step_limit_s=10.0), 110.0)
+    opened_by_s = 110.0 + 10.0 + 1
     assert starting.policy.deadline_s == opened_by_s
-    follow_capture(starting, said(111.0, step="opening"), 111.0)
+    follow_capture(starting, said(111.0, step="opening", step_limit_s=10.0), 111.0)
     assert starting.policy.deadline_s == opened_by_s, "it says so again, and got nowhere"
     starting.tick(opened_by_s)
     assert starting.policy.state is State.ABORTING
@@ -64,7 +65,7 @@ def test_each_step_of_a_start_has_its_own_limit(starting: Child, caplog: pytest.
 
 
 def test_the_first_frame_has_the_limit_of_its_camera(starting: Child) -> None:
-    follow_capture(starting, said(102.0, step="first frame", first_frame_timeout_s=3.0), 102.0)
+    follow_capture(starting, said(102.0, step="first frame", step_limit_s=3.0), 102.0)
     assert starting.policy.deadline_s == 102.0 + 3.0 + 1
     end(starting)
 
@@ -80,4 +81,4 @@ def test_what_the_process_before_it_said_is_no_step_of_its_own(starting: Child) 
 def test_a_process_that_says_no_step_has_the_time_of_all_of_them() -> None:
     assert capture_limits(2.0, 10.0) == Limits(20.0, 3.0)
     assert capture_limits(2.0, 60.0) == Limits(70.0, 3.0)
-    assert capture_limits(2.0, 3.0).first_progress_s == IMPORTING_S
+    assert capture_limits(2.0, 3.0).first_progress_s == FIRST_STEP_S
